@@ -1,0 +1,87 @@
+"""Outputs appear whole or not at all: write beside the target, then rename.
+
+A killed run, a full disk or an exception leaves the previous output untouched. Leftovers are
+named `.<target>.<random>.partial`, live beside the target and never look like a result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from fourreal.core.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a path to write to; on success it becomes `target`, on any error it is removed.
+
+    The temporary name keeps the target's suffix because encoders choose the format by it.
+
+    Raises:
+        InputError: the folder cannot be created or written, or the disk is full.
+    """
+    target = Path(target)
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; expected a file name to write to")
+    partial = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.partial{target.suffix}")
+    with _readable_os_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield an empty folder to fill; on success it becomes `target`, on any error it is removed.
+
+    Args:
+        target: the folder to create.
+        overwrite: replace an existing `target`. The old one is moved aside first, so at no
+            moment does a mixture of old and new exist.
+
+    Raises:
+        InputError: `target` exists and `overwrite` is False, or it cannot be written.
+    """
+    target = Path(target)
+    if target.is_file():
+        raise InputError(f"{target} is a file; expected a folder name to write to")
+    if target.exists() and any(target.iterdir()) and not overwrite:
+        raise InputError(f"{target} already exists and is not empty; choose another name or overwrite it")
+    token = secrets.token_hex(4)
+    partial = target.with_name(f".{target.name}.{token}.partial")
+    with _readable_os_errors(target):
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            if target.exists():
+                previous = target.with_name(f".{target.name}.{token}.previous")
+                os.replace(target, previous)
+                os.replace(partial, target)
+                shutil.rmtree(previous)
+            else:
+                os.replace(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _readable_os_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise InputError(
+                f"no space left on the disk while writing {target}; free some or choose another"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+            raise InputError(f"cannot write {target} ({error.strerror}); choose a folder you may write to") from error
+        raise
