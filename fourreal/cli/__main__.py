@@ -1,0 +1,80 @@
+"""`fourreal VERB ...`: find the verb, parse its dataclass, run it.
+
+Only the chosen verb's module is imported, and verbs import torch inside `run`, so help is quick.
+Wrong input ends in one sentence and exit code 2; an interrupt in 130; anything else is our bug
+and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from fourreal.core.errors import InputError
+
+# verb -> (module, class, what it does). The sentence is the class's first docstring line (a test compares them).
+VERBS: dict[str, tuple[str, str, str]] = {
+    "synth": ("synth", "Synth", "Render procedural 4D worlds: grids with exact depth and cameras, and their scenes."),
+    "import": ("import_footage", "ImportFootage", "Turn real footage into a view x time grid folder."),
+    "view": ("view", "View", "Look at a scene or a grid in the browser."),
+    "page": ("page", "Page", "Write a scene as one self-contained web page with a timeline."),
+    "movie": ("movie", "Movie", "Fly a camera through a scene, or walk through a grid, and write an mp4."),
+    "sheet": ("sheet", "Sheet", "Draw a contact sheet of a grid: a row per view, a column per time."),
+    "export": ("export", "Export", "Write a scene or its cameras in another program's format."),
+    "info": ("info", "Info", "Say what a scene, a grid or a clip holds, or what this machine offers."),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `fourreal` command. Exits with 0, 2 (wrong input) or 130 (interrupted)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return
+    if arguments[0] == "--version":
+        import fourreal
+
+        print(f"fourreal {fourreal.__version__}")
+        return
+    try:
+        _run(arguments[0], arguments[1:])
+    except InputError as error:
+        print(f"fourreal: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("fourreal: interrupted; nothing half-written was left behind", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader of our output went away (`fourreal info X | head -1`): not an error of ours.
+        sys.stderr.close()
+        raise SystemExit(141) from None
+
+
+def _run(verb: str, arguments: list[str]) -> None:
+    if verb not in VERBS:
+        import difflib
+
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(VERBS)}"
+        raise InputError(f"unknown verb '{verb}'; {hint}")
+    import tyro
+
+    module, class_name, _ = VERBS[verb]
+    verb_class = getattr(importlib.import_module(f"fourreal.cli.{module}"), class_name)
+    tyro.cli(verb_class, prog=f"fourreal {verb}", args=arguments).run()
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {sentence}" for verb, (_, _, sentence) in VERBS.items())
+    return (
+        "usage: fourreal VERB [options]\n\n"
+        "4D scene generation: footage or a sentence in, a view x time grid and 3D Gaussians for every moment out.\n\n"
+        f"verbs:\n{verbs}\n\n"
+        "`fourreal VERB --help` explains one verb; `fourreal --version` prints the version."
+    )
+
+
+if __name__ == "__main__":
+    main()
