@@ -82,6 +82,6 @@ def _readable_os_errors(target: Path) -> Iterator[None]:
             raise InputError(
                 f"no space left on the disk while writing {target}; free some or choose another"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise InputError(f"cannot write {target} ({error.strerror}); choose a folder you may write to") from error
         raise

@@ -107,7 +107,7 @@ class VideoGrid:
         cls,
         *,
         fixed: Float[Tensor, "T 3 H W"] | None = None,
-        freeze: Float[Tensor, "V 3 H W"] | None = None,
+        freeze: Float[Tensor, "V 3 _ _"] | None = None,
         seconds: Float[Tensor, "T"] | None = None,
         views: int = 1,
     ) -> VideoGrid:
