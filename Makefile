@@ -1,0 +1,58 @@
+# Everything a person needs, each with its own set-up in .venv. A second run is quick.
+#
+#   make demo    render a 4D world, reconstruct it into Gaussians, write the page to fly through it
+#   make test    the test suite (under 6 minutes on 2 cores after set-up)
+#   make check   formatting, lint, types
+#   make slow    the tests that take minutes (full-size parity)
+#   make bench   every benchmark, quick settings
+#
+# On Linux, PyPI's torch is the CUDA build. To spare a laptop those gigabytes, give the index of
+# CPU builds that PyTorch's install page names:  make demo TORCH_INDEX=https://...
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TORCH := $(shell sed -n 's/^\(torch==.*\)$$/\1/p' constraints.txt)
+DEMO ?= out/demo
+
+.PHONY: demo test check slow bench clean
+
+demo: $(VENV)/.package
+	$(BIN)/fourreal synth --out $(DEMO) --seed 7 --overwrite
+	$(BIN)/fourreal page $(DEMO)/scene --out $(DEMO)/scene.html --max-mb 24
+	$(BIN)/fourreal movie $(DEMO)/scene --out $(DEMO)/bullet_time.mp4
+	@echo "Look at $(DEMO)/contact.png and $(DEMO)/bullet_time.mp4, and fly through $(DEMO)/scene.html in a browser."
+
+test: $(VENV)/.development
+	$(BIN)/python -m pytest -m "not slow" --durations=10
+
+slow: $(VENV)/.development
+	$(BIN)/python -m pytest -m slow --durations=3
+
+check: $(VENV)/.development
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+bench: $(VENV)/.development
+	for script in benchmarks/*.py; do $(BIN)/python $$script --quick || exit 1; done
+
+# torch goes first and alone: asked for by another package, pip would take the newest CUDA build.
+$(VENV)/.torch: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "fourreal needs Python 3.11 or newer; say which with make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	touch $@
+
+$(VENV)/.package: $(VENV)/.torch pyproject.toml
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.development: $(VENV)/.package
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info
