@@ -10,12 +10,13 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 PLAIN_LINE_EVERY_S = 5.0
 _quiet = False
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What a long job calls after each step; jobs take it as an argument and never draw."""
 
