@@ -57,7 +57,8 @@ class Cameras:
         identity = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
         if rotation.numel():
             off = (rotation @ rotation.mT - identity).abs().max()
-            if off > 1e-3 or bool((torch.linalg.det(rotation) < 0).any()):
+            # `not <=` refuses NaN too, which the product of absurdly large entries is.
+            if not off <= 1e-3 or bool((torch.linalg.det(rotation) < 0).any()):
                 raise InputError(
                     f"world_to_cam must be a rotation and a translation; the rotation part is off by {off:.3g} "
                     "or mirrored (is it camera-to-world of another convention, or scaled?)"

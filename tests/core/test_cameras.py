@@ -161,11 +161,19 @@ def mirrored() -> torch.Tensor:
     return pose
 
 
+def overflowing() -> torch.Tensor:
+    """Finite, but its rotation times its transpose holds infinity minus infinity."""
+    pose = torch.eye(4)
+    pose[:2, :2] = torch.tensor([[1e30, 1e30], [1e30, -1e30]])
+    return pose
+
+
 @pytest.mark.parametrize(
     ("world_to_cam", "intrinsics", "size", "says"),
     [
         (torch.eye(4) * 2, torch.eye(3), SIZE, "rotation"),
         (mirrored(), torch.eye(3), SIZE, "mirrored"),
+        (overflowing(), torch.eye(3), SIZE, "rotation"),
         (torch.eye(4) * float("nan"), torch.eye(3), SIZE, "NaN"),
         (torch.eye(4), -torch.eye(3), SIZE, "positive"),
         (torch.eye(4), torch.eye(3), (0, 4), "at least 1"),
