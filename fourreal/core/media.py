@@ -8,6 +8,7 @@ shrunk as it is decoded, so a long 4K clip does not need its size in memory.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,16 +44,58 @@ class Clip:
         return self.frames.shape[-2], self.frames.shape[-1]
 
 
+@dataclass(frozen=True)
+class ClipInfo:
+    """What a clip holds, found without decoding it (an image folder: by its first image).
+
+    `seconds` are the times of its frames, starting at 0; `image_size` is (height, width), upright.
+    """
+
+    seconds: tuple[float, ...]
+    image_size: tuple[int, int]
+    codec: str
+
+    @property
+    def count(self) -> int:
+        return len(self.seconds)
+
+    @property
+    def fps(self) -> float:
+        """Mean frame rate; 1 for a single frame, which has none."""
+        return (self.count - 1) / self.seconds[-1] if self.seconds[-1] > 0 else 1.0
+
+
+def probe_clip(path: str | Path) -> ClipInfo:
+    """Frame times, size and codec of anything `read_clip` reads. Raises InputError as it does."""
+    path = _existing(path)
+    if _is_images(path):
+        files = _image_files(path)
+        size = read_image(files[0]).shape[1:]
+        codec = f"{len(files)} images" if path.is_dir() else "image"
+        return ClipInfo(tuple(map(float, range(len(files)))), (size[0], size[1]), codec)
+    times = _frame_times(path)
+    _, first = next(_decode(path, {0}, None))
+    import av
+
+    with av.open(str(path)) as container:
+        codec = container.streams.video[0].codec_context.name
+    return ClipInfo(tuple(time - times[0] for time in times), (first.shape[1], first.shape[2]), codec)
+
+
 def read_clip(
     path: str | Path,
     *,
     count: int | None = None,
     fps: float | None = None,
     size: tuple[int, int] | None = None,
+    start_s: float = 0.0,
+    end_s: float = math.inf,
 ) -> Clip:
     """Read any video file, GIF, single image or folder of images (in natural name order).
 
     Args:
+        start_s: leave out what comes before.
+        end_s: leave out what comes at this time or after it.
         count: keep this many frames. With `fps`: the first `count` at that rate; without: evenly
             over the whole clip, first and last included.
         fps: keep frames at this rate (nearest in time). For an image folder it is the rate the
@@ -63,23 +106,24 @@ def read_clip(
         InputError: missing, empty, truncated, not a video; fewer frames than asked for; frames
             of different sizes in one folder.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist; expected a video, an image or a folder of images")
+    path = _existing(path)
     if count is not None and count < 1:
         raise InputError(f"at least one frame must be read; got a count of {count}")
     if fps is not None and not fps > 0:
         raise InputError(f"fps must be positive; got {fps}")
-    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return _read_images(path, count, fps or 1.0, size)
+    if _is_images(path):
+        files = _image_files(path)
+        # A folder's `fps` says when its images were taken, so `count` alone decides which are kept.
+        times = [index / (fps or 1.0) for index in range(len(files))]
+        keep = _choose(times, _within(times, start_s, end_s, path), count, None, path)
+        return Clip(_read_images([files[i] for i in keep], size), _since_first(times, keep))
     times = _frame_times(path)
-    keep = _choose(times, count, fps, path)
+    keep = _choose(times, _within(times, start_s, end_s, path), count, fps, path)
     kept = dict(_decode(path, set(keep), size))
     missing = [index for index in keep if index not in kept]
     if missing:
         raise InputError(f"{path} is truncated or damaged: frame {missing[0]} of {len(times)} cannot be decoded")
-    seconds = torch.tensor([times[i] - times[keep[0]] for i in keep], dtype=torch.float32)
-    return Clip(torch.stack([kept[i] for i in keep]), seconds)
+    return Clip(torch.stack([kept[i] for i in keep]), _since_first(times, keep))
 
 
 def read_image(path: str | Path) -> Float[Tensor, "3 H W"]:
@@ -162,37 +206,60 @@ def natural_order(paths: Sequence[Path]) -> list[Path]:
 # ---- reading ----------------------------------------------------------------------------------
 
 
-def _read_images(path: Path, count: int | None, fps: float, size: tuple[int, int] | None) -> Clip:
-    if path.is_dir():
-        files = natural_order([p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."])
-        if not files:
-            raise InputError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    else:
-        files = [path]
-    # A folder's `fps` says when its images were taken, so `count` alone decides which are kept.
-    times = [index / fps for index in range(len(files))]
-    keep = _choose(times, count, None, path)
-    frames = [read_image(files[index]) for index in keep]
-    if size is not None:
-        frames = [fit(frame, size) for frame in frames]
-    shapes = sorted({tuple(frame.shape[1:]) for frame in frames})
-    if len(shapes) > 1:
+def _existing(path: str | Path) -> Path:
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist; expected a video, an image or a folder of images")
+    return Path(path)
+
+
+def _is_images(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _image_files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = natural_order([p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."])
+    if not files:
+        raise InputError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return files
+
+
+def _read_images(files: Sequence[Path], size: tuple[int, int] | None) -> Float[Tensor, "T 3 H W"]:
+    frames = [read_image(file) if size is None else fit(read_image(file), size) for file in files]
+    for file, frame in zip(files, frames, strict=True):
+        if frame.shape != frames[0].shape:
+            raise InputError(
+                f"{file} is (height, width) {tuple(frame.shape[1:])} but {files[0].name} is "
+                f"{tuple(frames[0].shape[1:])}: images of one clip may not differ in size; give a size to fit them to"
+            )
+    return torch.stack(frames)
+
+
+def _since_first(times: Sequence[float], keep: Sequence[int]) -> Float[Tensor, "T"]:
+    return torch.tensor([times[i] - times[keep[0]] for i in keep], dtype=torch.float32)
+
+
+def _within(times: Sequence[float], start_s: float, end_s: float, path: Path) -> list[int]:
+    """Indices of the frames in [start_s, end_s), counted from the first frame's time."""
+    inside = [index for index, time in enumerate(times) if start_s <= time - times[0] < end_s]
+    if not inside:
         raise InputError(
-            f"images in {path} differ in size, e.g. (height, width) {shapes[0]} and {shapes[1]}; give a size"
+            f"{path} has no frame between {start_s:g} and {end_s:g} s; it lasts {times[-1] - times[0]:.2f} s"
         )
-    return Clip(torch.stack(frames), torch.tensor([times[i] - times[keep[0]] for i in keep], dtype=torch.float32))
+    return inside
 
 
-def _choose(times: Sequence[float], count: int | None, fps: float | None, path: Path) -> list[int]:
-    """Indices of the frames to keep."""
-    total = len(times)
+def _choose(times: Sequence[float], inside: list[int], count: int | None, fps: float | None, path: Path) -> list[int]:
+    """Which of the frames `inside` to keep."""
     if fps is not None:
-        stamps = np.asarray(times) - times[0]
+        stamps = np.asarray([times[i] - times[inside[0]] for i in inside])
         wanted = np.arange(0, stamps[-1] + 0.5 / fps, 1 / fps)
-        keep = [int(i) for i in np.unique(np.abs(stamps[None] - wanted[:, None]).argmin(1))]
+        midpoints = (stamps[1:] + stamps[:-1]) / 2
+        keep = [inside[i] for i in np.unique(np.searchsorted(midpoints, wanted))]
         available = f"{len(keep)} frames at {fps:g} per second"
     else:
-        keep, available = list(range(total)), f"{total} frames"
+        keep, available = inside, f"{len(inside)} frames"
     if count is None:
         return keep
     if count > len(keep):
@@ -201,7 +268,7 @@ def _choose(times: Sequence[float], count: int | None, fps: float | None, path: 
         )
     if fps is not None:
         return keep[:count]
-    return [round(i * (total - 1) / max(count - 1, 1)) for i in range(count)]
+    return [inside[round(i * (len(inside) - 1) / max(count - 1, 1))] for i in range(count)]
 
 
 def _frame_times(path: Path) -> list[float]:
