@@ -44,17 +44,22 @@ class SceneRecord:
     licence: str = ""
 
 
-NO_RECORD = SceneRecord()
-
-
 def save_scene(
     folder: str | os.PathLike[str],
     scene: GaussianSequence,
     *,
-    record: SceneRecord = NO_RECORD,
+    caption: str = "",
+    source: str = "",
+    licence: str = "",
     overwrite: bool = False,
 ) -> None:
     """Write a scene folder; it appears whole or not at all. Values are kept exactly as float32.
+
+    Args:
+        caption: what is there and how it moves.
+        source: where the scene comes from.
+        licence: under which terms, in words or as an SPDX identifier.
+        overwrite: replace the folder if it exists.
 
     Raises:
         InputError: the folder exists and is not to be overwritten, or it cannot be written.
@@ -63,7 +68,7 @@ def save_scene(
         (partial / "steps").mkdir()
         for index, step in enumerate(scene.steps):
             _write_step(partial / _step_name(index), step)
-        text = json.dumps(_manifest(scene, record), indent=1, allow_nan=False)
+        text = json.dumps(_manifest(scene, SceneRecord(caption, source, licence)), indent=1, allow_nan=False)
         (partial / SCENE_MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
