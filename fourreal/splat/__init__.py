@@ -1,0 +1,1 @@
+"""Rendering Gaussians: one gsplat-shaped function, CUDA and CPU behind it."""
