@@ -1,0 +1,188 @@
+"""A 4D scene as one HTML file: a timeline, orbit controls, no network, nothing to install.
+
+The page is the viewer's own client with a recording inside. A recording is 32 bytes per Gaussian
+and time before compression; centres are rounded to `CENTER_STEP`, which is far below a pixel and
+makes the worst case (nothing repeats) an eighth smaller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fourreal.core.atomic import atomic_file
+from fourreal.core.cameras import Cameras
+from fourreal.core.errors import InputError
+from fourreal.core.gaussians import DynamicScene
+from fourreal.core.grid import VideoGrid
+from fourreal.core.progress import Progress, silent
+from fourreal.view.layers import RigLayer, SplatLayer, rig_of
+from fourreal.view.stage import STAGE_DISTANCE, Stage
+
+if TYPE_CHECKING:
+    import viser
+
+CENTER_STEP = 2.0**-10  # stage units, a ten-thousandth of the viewing distance
+CLIENT_MB = 0.9  # the viewer's client without any scene, rounded up
+# What a Gaussian takes at the very least: a scene too large by this measure is not worth compressing.
+LEAST_BYTES_PER_GAUSSIAN = 2.0
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """How a page looks and how large it may be.
+
+    Attributes:
+        title: the browser tab's.
+        max_mb: refuse to write a larger file (10^6 bytes).
+        keep: fraction of the Gaussians to embed, the most visible ones, see `thin`.
+        speed: 1 plays in the scene's own time.
+        background: sRGB in [0, 1]; None is the page's white.
+        show_cameras: draw the input cameras as small frusta.
+        thumbnail_px: longer side of the frames in the frusta.
+    """
+
+    title: str = "fourreal scene"
+    max_mb: float = 25.0
+    keep: float = 1.0
+    speed: float = 1.0
+    background: tuple[float, float, float] | None = None
+    show_cameras: bool = True
+    thumbnail_px: int = 96
+
+    def __post_init__(self) -> None:
+        if not self.max_mb > 0 or not self.speed > 0 or self.thumbnail_px < 1:
+            raise InputError(f"a page needs a positive size limit, speed and thumbnail size; got {self}")
+
+
+def write_page(
+    scene: DynamicScene,
+    path: str | Path,
+    *,
+    cameras: Cameras | None = None,
+    grid: VideoGrid | None = None,
+    options: PageOptions = PageOptions(),
+    progress: Progress = silent,
+) -> int:
+    """Write the page, atomically.
+
+    Args:
+        cameras: the input cameras (one per view), for the first look and the frusta; a
+            sequence brings its own.
+        grid: frames to show in the frusta.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        InputError: the page would be larger than `options.max_mb` (the message gives the size and how far
+            to thin), or cameras and grid do not fit.
+    """
+    cameras = rig_of(scene, grid, cameras)
+    _refuse_hopeless(scene, options)
+    html = _record(scene, cameras, grid, options, progress)
+    size_mb = len(html) / 1e6
+    if size_mb > options.max_mb:
+        raise InputError(_too_large(scene, options, size_mb))
+    with atomic_file(path) as partial:
+        partial.write_bytes(html)
+    return len(html)
+
+
+def _record(
+    scene: DynamicScene, cameras: Cameras | None, grid: VideoGrid | None, options: PageOptions, progress: Progress
+) -> bytes:
+    stage = (
+        Stage.for_cameras(cameras) if cameras is not None else Stage.for_gaussians(scene.at(float(scene.seconds[0])))
+    )
+    with _silent_server() as server:
+        server.scene.world_axes.visible = False
+        set_first_look(server, stage)
+        if options.background is not None:
+            server.scene.set_background_image(solid_color(options.background), format="png")
+        splats = SplatLayer(server.scene, scene, stage, keep=options.keep, grid_step=CENTER_STEP)
+        layers: list[SplatLayer | RigLayer] = [splats]
+        if options.show_cameras and cameras is not None:
+            layers.append(RigLayer(server.scene, cameras, stage, grid, thumbnail_px=options.thumbnail_px))
+        recording = server.get_scene_serializer()
+        moments = scene.seconds.tolist()
+        # The last moment stays as long as the one before it.
+        durations = np.diff(moments).tolist() or [0.0]
+        durations.append(durations[-1])
+        for index, seconds in enumerate(moments):
+            for layer in layers:
+                layer.show(seconds)
+            recording.insert_sleep(durations[index] / options.speed)
+            progress(index + 1, len(moments))
+        html = recording.as_html()
+    return html.replace("<title>Viser</title>", f"<title>{_escaped(options.title)}</title>", 1).encode()
+
+
+def set_first_look(server: viser.ViserServer, stage: Stage) -> None:
+    """Put the viewer's camera where the stage says, its up the stage's."""
+    up = stage.up.numpy()
+    server.scene.set_up_direction(up)
+    camera = server.initial_camera
+    camera.position, camera.look_at, camera.up = stage.eye.numpy(), np.zeros(3), up
+    camera.fov = math.radians(stage.fov_y_deg)
+    camera.near, camera.far = STAGE_DISTANCE / 1000, STAGE_DISTANCE * 1000
+
+
+def solid_color(rgb: tuple[float, float, float]) -> np.ndarray:
+    """A small picture of one colour (sRGB in [0, 1]): the viewer takes backgrounds as images."""
+    if not all(0 <= channel <= 1 for channel in rgb):
+        raise InputError(f"a background colour has three values from 0 to 1; got {rgb}")
+    return np.full((4, 4, 3), np.round(np.asarray(rgb) * 255), dtype=np.uint8)
+
+
+@contextlib.contextmanager
+def _silent_server() -> Iterator[viser.ViserServer]:
+    """A viewer on a free local port that nobody visits: recordings can only be taken from one."""
+    import rich
+    import viser
+
+    # The viewer announces its start and its end on the global console whatever `verbose` says.
+    console = rich.get_console()
+    was_quiet, console.quiet = console.quiet, True
+    try:
+        server = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        console.quiet = was_quiet
+
+
+def _refuse_hopeless(scene: DynamicScene, options: PageOptions) -> None:
+    """Say no before minutes of compression when even the best case is too large."""
+    embedded = options.keep * sum(len(scene.at(seconds)) for seconds in scene.seconds.tolist())
+    least_mb = CLIENT_MB + embedded * LEAST_BYTES_PER_GAUSSIAN / 1e6
+    if least_mb > options.max_mb:
+        raise InputError(_too_large(scene, options, least_mb, at_least=True))
+
+
+def _too_large(scene: DynamicScene, options: PageOptions, size_mb: float, *, at_least: bool = False) -> str:
+    counts = [len(scene.at(seconds)) for seconds in scene.seconds.tolist()]
+    # A little less than in proportion: the most visible Gaussians are not those that compress best.
+    keep = options.keep * 0.93 * (options.max_mb - CLIENT_MB) / (size_mb - CLIENT_MB)
+    advice = (
+        f"keep {math.floor(keep * 1000) / 1000:g} of the Gaussians or raise max_mb" if keep > 0.001 else "raise max_mb"
+    )
+    size = f"{'at least ' if at_least else ''}{size_mb:.1f} MB"
+    return (
+        f"the page would be {size} ({len(counts)} times x up to {max(counts)} Gaussians), more than the limit of "
+        f"{options.max_mb:g} MB; {advice}"
+    )
+
+
+def _escaped(text: str) -> str:
+    import html
+
+    return html.escape(text)

@@ -1,0 +1,128 @@
+"""The viewer's own world, and the conversion of scenes and cameras into it.
+
+A browser viewer keeps covariances in half precision and measures its controls in its own units,
+while a reconstructed scene may be millimetres or kilometres large and have y pointing down. So
+everything shown is moved onto a *stage*: the point the cameras look at becomes the origin and
+the distance to it `STAGE_DISTANCE`. Axes keep their directions; which one is up is part of the stage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from fourreal.core.camera_paths import focus_point
+from fourreal.core.cameras import Cameras
+from fourreal.core.gaussians import Gaussians
+from fourreal.core.rotations import matrix_to_quat, quat_to_matrix
+
+STAGE_DISTANCE = 10.0
+STEP_FORWARD = 0.8
+SNAP_TO_AXIS_DEG = 40.0
+# Covariances travel as float16: below the first its steps are too coarse for a shape (and the splat
+# is far below a pixel), beyond the second they overflow.
+SMALLEST_STD, LARGEST_STD = 1e-3, 240.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a scene's world sits in the viewer's: `x_stage = scale * (x - origin)`.
+
+    Attributes:
+        origin: world point that becomes the stage's origin, what the cameras look at.
+        scale: stage units per world unit.
+        up: unit direction, the same in both worlds.
+        eye: where the viewer first stands, stage units; it looks at the origin.
+        fov_y_deg: its vertical field of view.
+    """
+
+    origin: Float[Tensor, "3"]
+    scale: float
+    up: Float[Tensor, "3"]
+    eye: Float[Tensor, "3"]
+    fov_y_deg: float
+
+    @classmethod
+    def for_cameras(cls, cameras: Cameras) -> Stage:
+        """The stage of a captured or rendered rig.
+
+        The viewer first stands where the middle camera stands but `STEP_FORWARD` closer, so that it sees
+        about what that camera saw and not the frames that hang before the cameras.
+        """
+        flat = cameras.to("cpu").reshape(-1)
+        origin = focus_point(flat)
+        distances = (flat.centers - origin).norm(dim=-1)
+        scale = STAGE_DISTANCE / max(float(distances.median()), 1e-9)
+        middle = flat[int((flat.centers - flat.centers.mean(0)).norm(dim=-1).argmin())]
+        return cls(origin, scale, world_up(flat), STEP_FORWARD * scale * (middle.centers - origin), fov_y_deg(middle))
+
+    @classmethod
+    def for_gaussians(cls, gaussians: Gaussians) -> Stage:
+        """The stage of a scene without cameras: z up, all but the outermost tenth within view."""
+        means = gaussians.means.detach().cpu()
+        origin = means.median(0).values if len(means) else torch.zeros(3)
+        radius = float((means - origin).norm(dim=-1).quantile(0.9)) if len(means) else 1.0
+        eye = torch.nn.functional.normalize(torch.tensor([1.0, -1.0, 0.6]), dim=0) * STAGE_DISTANCE
+        return cls(origin, STAGE_DISTANCE / max(2 * radius, 1e-9), torch.tensor([0.0, 0.0, 1.0]), eye, 60.0)
+
+    def points(self, points: Float[Tensor, "N 3"]) -> Float32[np.ndarray, "N 3"]:
+        """World points on the stage."""
+        return ((points.detach().cpu() - self.origin) * self.scale).float().numpy()
+
+    def poses(self, cameras: Cameras) -> tuple[Float32[np.ndarray, "V 4"], Float32[np.ndarray, "V 3"]]:
+        """Camera orientations (wxyz, camera to world) and positions on the stage."""
+        cameras = cameras.to("cpu")
+        quats = matrix_to_quat(cameras.cam_to_world[..., :3, :3]).float().numpy()
+        return quats, self.points(cameras.centers)
+
+
+@dataclass(frozen=True)
+class StagedSplats:
+    """Gaussians as the viewer takes them."""
+
+    centers: Float32[np.ndarray, "N 3"]
+    covariances: Float32[np.ndarray, "N 3 3"]
+    rgbs: Float32[np.ndarray, "N 3"]
+    opacities: Float32[np.ndarray, "N 1"]
+
+
+def stage_splats(gaussians: Gaussians, stage: Stage) -> StagedSplats:
+    """Gaussians on a stage. The viewer has one colour per splat: the view-independent one."""
+    gaussians = gaussians.detach().to("cpu")
+    stds = (gaussians.scales * stage.scale).clamp(SMALLEST_STD, LARGEST_STD)
+    axes = quat_to_matrix(gaussians.quats_wxyz) * stds[:, None, :]
+    return StagedSplats(
+        stage.points(gaussians.means),
+        (axes @ axes.mT).float().numpy(),
+        gaussians.base_colors.float().numpy(),
+        gaussians.opacities.clamp(0, 1).float()[:, None].numpy(),
+    )
+
+
+def world_up(cameras: Cameras) -> Float[Tensor, "3"]:
+    """The direction that is up for a rig of upright cameras.
+
+    The mean of the cameras' own ups, and when that is near a world axis, that axis: cameras that
+    look down on a z-up world lean by their elevation, and a reconstruction in its first camera's frame is
+    y-down exactly.
+    """
+    ups = -cameras.reshape(-1).cam_to_world[:, :3, 1]
+    mean = ups.mean(0)
+    if float(mean.norm()) < 1e-3:
+        return mean.new_tensor([0.0, 0.0, 1.0])
+    mean = torch.nn.functional.normalize(mean, dim=0)
+    axis = int(mean.abs().argmax())
+    if float(mean[axis].abs()) >= np.cos(np.deg2rad(SNAP_TO_AXIS_DEG)):
+        snapped = torch.zeros_like(mean)
+        snapped[axis] = torch.sign(mean[axis])
+        return snapped
+    return mean
+
+
+def fov_y_deg(camera: Cameras) -> float:
+    """Vertical field of view of one camera, degrees."""
+    return float(torch.rad2deg(2 * torch.atan(camera.image_size[0] / 2 / camera.intrinsics[1, 1])))
