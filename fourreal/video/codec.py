@@ -243,11 +243,18 @@ def load_codec(folder: Path) -> Codec:
     if kind != "AutoencoderKLWan":
         raise InputError(f"{config_file} describes a '{kind}'; expected AutoencoderKLWan or PixelTubelets")
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+    from safetensors import SafetensorError
 
     try:
-        return WanCodec(AutoencoderKLWan.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True))
-    except (OSError, ValueError, RuntimeError) as error:
+        loaded: Any = AutoencoderKLWan.from_pretrained(
+            folder, torch_dtype=torch.float32, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(f"the VAE in {folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+    vae, report = loaded
+    if report["missing_keys"]:
+        raise InputError(f"the VAE in {folder} lacks weights, first {sorted(report['missing_keys'])[0]}")
+    return WanCodec(vae)
 
 
 def _pad_and_tell(frames: Float[Tensor, "V T 3 H W"], stride: int) -> Float[Tensor, "V T2 3 H W"]:

@@ -11,6 +11,7 @@ import torch
 from diffusers import AutoencoderKLWan
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from fourreal.core.errors import InputError
 from fourreal.video.codec import (
@@ -178,5 +179,18 @@ def test_a_damaged_codec_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="AutoencoderKL'; expected"):
         load_codec(tmp_path)
     (tmp_path / "config.json").write_text('{"_class_name": "AutoencoderKLWan", "base_dim": 4}')
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_codec(tmp_path)
+
+
+def test_a_vae_with_missing_weights_is_refused(tmp_path: Path) -> None:
+    _wan21().save(tmp_path)
+    weights = tmp_path / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    tensors.pop("quant_conv.weight")
+    save_file(tensors, weights)
+    with pytest.raises(InputError, match=r"quant_conv\.weight"):
+        load_codec(tmp_path)
+    weights.write_bytes(b"cut")
     with pytest.raises(InputError, match="cannot be loaded"):
         load_codec(tmp_path)
