@@ -48,7 +48,7 @@ def test_renders_of_the_scene_are_the_frames() -> None:
         error = (render.color - grid.frames[:, time]).square().mean(1)[shown].mean()
         assert float(-10 * error.log10()) > 27
         off = ((render.depth - depth[:, time]) / depth[:, time]).abs()[shown]
-        assert float(off.median()) < 0.005
+        assert float(off.median()) < 0.015  # one pixel of this slope changes the depth by 0.02
 
 
 def test_a_view_in_between_is_filled() -> None:
