@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -160,13 +160,21 @@ def write_video(
 
     A playable video needs even sizes: an odd one is extended by repeating its last row or column.
     """
+    write_video_stream(path, frames, fps, quality)
+
+
+def write_video_stream(
+    path: str | Path, frames: Iterable[Float[Tensor, "3 H W"]], fps: float, quality: VideoQuality = "faithful"
+) -> None:
+    """`write_video` for frames that come one by one, so that a long video never is in memory whole.
+
+    Raises:
+        InputError: there are no frames, or fps is not positive.
+    """
     if not fps > 0:
         raise InputError(f"fps must be positive; got {fps}")
-    if quality == "playable":
-        odd = (0, frames.shape[-1] % 2, 0, frames.shape[-2] % 2)
-        frames = torch.nn.functional.pad(frames, odd, mode="replicate") if any(odd) else frames
     with atomic_file(path) as partial:
-        _encode(partial, to_uint8(frames), fps, quality)
+        _encode(partial, frames, fps, quality)
 
 
 def fit(frames: Float[Tensor, "*batch 3 H W"], size: tuple[int, int]) -> Float[Tensor, "*batch 3 h w"]:
@@ -337,16 +345,23 @@ def _to_float(pixels: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
 # ---- writing ----------------------------------------------------------------------------------
 
 
-def _encode(path: Path, frames: UInt8[np.ndarray, "T H W 3"], fps: float, quality: VideoQuality) -> None:
+def _encode(path: Path, frames: Iterable[Float[Tensor, "3 H W"]], fps: float, quality: VideoQuality) -> None:
     import av
 
     pixel_format, crf = ("yuv444p", "10") if quality == "faithful" else ("yuv420p", "17")
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pixel_format
         stream.options = {"crf": crf, "g": "8", "preset": "medium"}
-        for pixels in frames:
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            container.mux(stream.encode(frame))
+        count = 0
+        for image in frames:
+            odd = (0, image.shape[-1] % 2, 0, image.shape[-2] % 2) if quality == "playable" else (0, 0, 0, 0)
+            even = torch.nn.functional.pad(image[None], odd, mode="replicate") if any(odd) else image[None]
+            pixels = to_uint8(even)[0]
+            if count == 0:
+                stream.height, stream.width = pixels.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            count += 1
+        if count == 0:
+            raise InputError(f"a video needs at least one frame; there were none for {path}")
         container.mux(stream.encode(None))

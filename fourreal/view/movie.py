@@ -1,0 +1,238 @@
+"""Movies of scenes and of grids: orbit, bullet time, frozen camera, frozen time; H.264 that plays anywhere."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fourreal.core.camera_paths import focus_point, interpolate
+from fourreal.core.cameras import Cameras
+from fourreal.core.errors import InputError
+from fourreal.core.gaussians import DynamicScene, Gaussians
+from fourreal.core.grid import VideoGrid
+from fourreal.core.media import write_video_stream
+from fourreal.core.progress import Progress, silent
+from fourreal.core.rotations import axis_angle_to_matrix, rigid
+from fourreal.splat.rasterize import rasterize
+from fourreal.view.layers import rig_of
+from fourreal.view.stage import world_up
+from fourreal.view.view_time_path import Move, PathStart, Waypoint, cell_path, waypoints
+
+MovieKind = Literal["play", "freeze", "bullet", "sweep", "orbit"]
+"""The moves of `Move`, and orbit: the camera circles the scene (or swings, where the rig saw one side
+only) while time runs over and over."""
+
+SCENE_FPS = 24.0
+# A rig seen from the focus within this half angle has not seen the far side: swing instead of circling.
+ONE_SIDED_DEG = 75.0
+LEAST_SWING_DEG = 20.0
+
+
+@dataclass(frozen=True)
+class MovieOptions:
+    """Pace and size of a movie.
+
+    Attributes:
+        fps: frames per second of the file; None is 24 for a scene and the grid's own rate for a grid.
+        speed: how fast the scene's time runs, 1 is as it was.
+        move_seconds: how long the camera takes from the first view to the last, or once round.
+        size: (height, width); the cameras' own when None. Scenes only.
+        start: which view plays and which time freezes.
+        span_deg: how far an orbit goes; None circles what was seen from all sides and swings otherwise.
+    """
+
+    fps: float | None = None
+    speed: float = 1.0
+    move_seconds: float = 3.0
+    size: tuple[int, int] | None = None
+    start: PathStart = field(default_factory=PathStart)
+    span_deg: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.speed > 0 or not self.move_seconds > 0 or (self.fps is not None and not self.fps > 0):
+            raise InputError(
+                f"a movie needs a positive fps, speed and camera time; got fps {self.fps}, speed {self.speed}, "
+                f"move_seconds {self.move_seconds}"
+            )
+        if self.span_deg is not None and not 0 < self.span_deg <= 360:
+            raise InputError(f"an orbit spans more than 0 and up to 360 degrees; got {self.span_deg:g}")
+
+
+@dataclass(frozen=True)
+class MoviePlan:
+    """What each frame shows: a camera and a moment of the scene."""
+
+    cameras: Cameras
+    seconds: Float[Tensor, "F"]
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+
+def plan_movie(
+    scene: DynamicScene,
+    kind: MovieKind,
+    *,
+    cameras: Cameras | None = None,
+    options: MovieOptions = MovieOptions(),
+) -> MoviePlan:
+    """Decide camera and moment of every frame.
+
+    Args:
+        cameras: the input cameras, one per view; a sequence brings its own.
+
+    Raises:
+        InputError: no cameras are known, or the move does not fit the scene.
+    """
+    rig = rig_of(scene, None, cameras)
+    if rig is None:
+        raise InputError("a movie needs the input cameras; this scene has none, give them")
+    rig = rig.to("cpu")
+    rig = rig if options.size is None else rig.resized(options.size)
+    if kind == "orbit":
+        return _orbit(scene, rig, options)
+    corners = waypoints(kind, len(rig), len(scene.seconds), options.start)
+    return _along_rig(corners, rig, scene.seconds.cpu().float(), options)
+
+
+def write_movie(
+    path: str | Path,
+    scene: DynamicScene,
+    plan: MoviePlan,
+    *,
+    background: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    progress: Progress = silent,
+) -> None:
+    """Render a plan and write it as an mp4, atomically, frame by frame.
+
+    Args:
+        background: sRGB in [0, 1], seen where there are no Gaussians.
+    """
+    frames = _render(scene, plan, background, progress)
+    write_video_stream(path, frames, plan.fps, "playable")
+
+
+def write_grid_movie(
+    path: str | Path,
+    grid: VideoGrid,
+    move: Move,
+    *,
+    options: MovieOptions = MovieOptions(),
+    progress: Progress = silent,
+) -> list[Waypoint]:
+    """Write a way through a grid's own frames as an mp4; no scene is needed.
+
+    Returns:
+        The (view, time) of every frame.
+
+    Raises:
+        InputError: a cell on the way is not known, or the move does not fit the grid.
+    """
+    cells = cell_path(waypoints(move, grid.num_views, grid.num_times, options.start))
+    missing = sorted({cell for cell in cells if not bool(grid.known[cell])})
+    if missing:
+        raise InputError(
+            f"a '{move}' movie passes cells this grid does not have, (view, time): "
+            f"{', '.join(map(str, missing[:6]))}{' ...' if len(missing) > 6 else ''}; generate them first"
+        )
+
+    def frames() -> Iterator[Tensor]:
+        for index, cell in enumerate(cells):
+            yield grid.frames[cell]
+            progress(index + 1, len(cells))
+
+    write_video_stream(path, frames(), options.fps or grid.fps * options.speed, "playable")
+    return cells
+
+
+# ---- plans ------------------------------------------------------------------------------------------
+
+
+def _along_rig(
+    corners: tuple[Waypoint, ...], rig: Cameras, seconds: Float[Tensor, "T"], options: MovieOptions
+) -> MoviePlan:
+    fps = options.fps or SCENE_FPS
+    stops, moments = [], []
+    for (view_a, time_a), (view_b, time_b) in itertools.pairwise(corners):
+        span = float(seconds[time_b] - seconds[time_a])
+        share = abs(view_b - view_a) / max(len(rig) - 1, 1)
+        duration = span / options.speed if span else share * options.move_seconds
+        steps = torch.arange(round(duration * fps)) / max(round(duration * fps), 1)
+        # A camera that moves alone starts and stops gently; one that moves with the time keeps pace with it.
+        along = steps if span else (1 - torch.cos(torch.pi * steps)) / 2
+        stops.append(view_a + (view_b - view_a) * along)
+        moments.append(seconds[time_a] + span * steps)
+    stops.append(torch.tensor([float(corners[-1][0])]))
+    moments.append(seconds[corners[-1][1]][None])
+    return MoviePlan(interpolate(rig, torch.cat(stops)), torch.cat(moments), fps)
+
+
+def _orbit(scene: DynamicScene, rig: Cameras, options: MovieOptions) -> MoviePlan:
+    fps, up, focus = options.fps or SCENE_FPS, world_up(rig), focus_point(rig)
+    seconds = scene.seconds.cpu().float()
+    count = max(2, round(options.move_seconds * fps))
+    turn = torch.arange(count) / count
+    if options.span_deg is None:
+        half_angle = _half_angle_deg(rig, focus, up)
+        span = 360.0 if half_angle > ONE_SIDED_DEG else max(2 * half_angle, LEAST_SWING_DEG)
+    else:
+        span = options.span_deg
+    angles = turn * 360 if span >= 360 else torch.sin(2 * torch.pi * turn) * span / 2
+    middle = int((rig.centers - rig.centers.mean(0)).norm(dim=-1).argmin())
+    rotations = axis_angle_to_matrix(torch.deg2rad(angles)[:, None] * up)
+    # Turning the camera about the focus: undo the turn of the world, then look as before.
+    about = rigid(rotations.mT, focus - (rotations.mT @ focus[:, None]).squeeze(-1))
+    poses = rig.world_to_cam[middle] @ about
+    cameras = Cameras(poses, rig.intrinsics[middle].expand(count, 3, 3).clone(), rig.image_size)
+    first, last = float(seconds[0]), float(seconds[-1])
+    step = (last - first) / max(len(seconds) - 1, 1)
+    elapsed = torch.arange(count) / fps * options.speed
+    moments = first + torch.remainder(elapsed, last - first + step) if step else torch.full((count,), first)
+    return MoviePlan(cameras, moments.clamp(max=last), fps)
+
+
+def _half_angle_deg(rig: Cameras, focus: Float[Tensor, "3"], up: Float[Tensor, "3"]) -> float:
+    """How far round the upright axis through the focus the cameras stand from their mean direction."""
+    offsets = rig.centers - focus
+    level = offsets - (offsets @ up)[:, None] * up
+    level = torch.nn.functional.normalize(level, dim=-1)
+    mean = level.mean(0)
+    if float(mean.norm()) < 0.05:  # all round: no mean direction
+        return 180.0
+    cosines = level @ torch.nn.functional.normalize(mean, dim=0)
+    return float(torch.rad2deg(torch.arccos(cosines.clamp(-1, 1).min())))
+
+
+# ---- frames -----------------------------------------------------------------------------------------
+
+
+def _render(
+    scene: DynamicScene, plan: MoviePlan, background: tuple[float, float, float], progress: Progress
+) -> Iterator[Float[Tensor, "3 H W"]]:
+    shown: tuple[Gaussians, Tensor, Tensor] | None = None
+    image = torch.empty(0)
+    for index, seconds in enumerate(plan.seconds.tolist()):
+        gaussians, camera = scene.at(seconds), plan.cameras[index]
+        view = (gaussians, camera.world_to_cam, camera.intrinsics)
+        # A frozen camera over discrete times shows the same picture many times: render it once.
+        repeated = (
+            shown is not None
+            and shown[0] is gaussians
+            and all(torch.equal(a, b) for a, b in zip(shown[1:], view[1:], strict=True))
+        )
+        if not repeated:
+            device = gaussians.means.device
+            with torch.no_grad():
+                backdrop = torch.tensor(background, device=device)
+                image = rasterize(gaussians, camera.to(device), background=backdrop).color.clamp(0, 1).cpu()
+            shown = view
+        yield image
+        progress(index + 1, len(plan))
