@@ -32,11 +32,11 @@ def project_by_gsplat(gaussians: Gaussians, cameras: Cameras, options: RasterOpt
     The kernel knows no skew and gives intrinsics no gradient; cameras that need either are
     projected in torch.
     """
-    gsplat = _gsplat()
-    intrinsics = cameras.intrinsics
-    if intrinsics.requires_grad or len(gaussians) == 0 or bool((intrinsics[..., 0, 1] != 0).any()):
+    gsplat, intrinsics = _gsplat(), cameras.intrinsics
+    batch, (height, width), count = cameras.batch_shape, cameras.image_size, len(gaussians)
+    nothing = count * intrinsics.numel() == 0
+    if nothing or intrinsics.requires_grad or bool((intrinsics[..., 0, 1] != 0).any()):
         return project(gaussians, cameras, options)
-    batch, (height, width) = cameras.batch_shape, cameras.image_size
     radii, means2d, depths, conics, compensations = gsplat.fully_fused_projection(
         gaussians.means,
         None,
@@ -58,11 +58,11 @@ def project_by_gsplat(gaussians: Gaussians, cameras: Cameras, options: RasterOpt
         opacities = opacities * compensations
     drawn = (radii > 0).all(-1)  # the kernel leaves the other entries uninitialised
     return ScreenGaussians(
-        means2d=torch.where(drawn[..., None], means2d, 0).reshape(*batch, -1, 2),
-        depths=torch.where(drawn, depths, 0).reshape(*batch, -1),
-        conics=torch.where(drawn[..., None], conics, 0).reshape(*batch, -1, 3),
-        radii=torch.where(drawn[..., None], radii, 0).reshape(*batch, -1, 2),
-        opacities=torch.where(drawn, opacities, 0).reshape(*batch, -1),
+        means2d=torch.where(drawn[..., None], means2d, 0).reshape(*batch, count, 2),
+        depths=torch.where(drawn, depths, 0).reshape(*batch, count),
+        conics=torch.where(drawn[..., None], conics, 0).reshape(*batch, count, 3),
+        radii=torch.where(drawn[..., None], radii, 0).reshape(*batch, count, 2),
+        opacities=torch.where(drawn, opacities, 0).reshape(*batch, count),
     )
 
 

@@ -40,15 +40,15 @@ def render_tiles(
     Returns the blended channels on black, and the light that passes all Gaussians (1 - alpha).
     Differentiable once in the means, conics, opacities and channels.
     """
-    count = screen.depths.shape[-1]
-    flat = (
-        screen.means2d.reshape(-1, count, 2),
-        screen.conics.reshape(-1, count, 3),
-        screen.opacities.reshape(-1, count),
+    images, count, _ = channels.shape
+    differentiable = (
+        screen.means2d.reshape(images, count, 2),
+        screen.conics.reshape(images, count, 3),
+        screen.opacities.reshape(images, count),
         channels,
     )
-    radii, depths = screen.radii.reshape(-1, count, 2), screen.depths.detach().reshape(-1, count)
-    blended, light = _Tiles.apply(*(tensor.float() for tensor in flat), radii, depths, image_size)
+    radii, depths = screen.radii.reshape(images, count, 2), screen.depths.detach().reshape(images, count)
+    blended, light = _Tiles.apply(*(tensor.float() for tensor in differentiable), radii, depths, image_size)
     return blended.to(channels.dtype), light.to(channels.dtype)
 
 
@@ -73,7 +73,7 @@ class _Tiles(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         scene = tuple(_array(tensor) for tensor in ctx.saved_tensors)
         _, starts, members = ctx.pixels[:3]
-        rows = np.empty((len(members), _GEOMETRY + scene[3].shape[-1]), np.float32)
+        rows = np.zeros((len(members), _GEOMETRY + scene[3].shape[-1]), np.float32)
         summed = np.zeros((*scene[2].shape, rows.shape[-1]), np.float32)
         with kernels():
             _blend_backward(*scene, *ctx.pixels, *(_array(grad) for grad in grad_outputs), rows)
@@ -111,12 +111,15 @@ def _span(center, radius, limit):
 
 
 @inlined
-def _exp_of_minus(sigma):
-    """exp(-sigma) for 0 <= sigma <= 8, relative error below 1e-6 (a library call would not vectorise).
+def _falloff(dx, dy, xx, xy, yy):
+    """exp(-sigma) of a Gaussian at an offset from its centre, relative error below 1e-6.
 
-    A polynomial (Chebyshev interpolation) on [0, 1], then three squarings.
+    Beyond sigma = 8, where no alpha reaches 1/255, it stays constant; below 0, where only rounding
+    leads, it is 0. A library exp would not vectorise: this is a polynomial (Chebyshev interpolation)
+    for sigma / 8 in [0, 1], and three squarings.
     """
-    y = sigma * np.float32(0.125)
+    sigma = np.float32(0.5) * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
+    y = min(max(sigma, np.float32(0)), np.float32(8)) * np.float32(0.125)
     p = np.float32(8.490078726e-4)
     p = p * y - np.float32(7.6543251018e-3)
     p = p * y + np.float32(4.12233176718e-2)
@@ -126,7 +129,7 @@ def _exp_of_minus(sigma):
     p = p * y + np.float32(9.99999984244e-1)
     p = p * p
     p = p * p
-    return p * p
+    return p * p if sigma >= 0 else np.float32(0)
 
 
 @compiled
@@ -160,6 +163,29 @@ def _fill_members(boxes, order, free, members):
                         free[image, row, column] += 1
 
 
+@inlined
+def _place(means2d, boxes, image, g, x_tile, y_tile):
+    """The box of a Gaussian in tile coordinates, and the offset of the tile's first pixel from its centre."""
+    left, right = max(boxes[image, g, 0] - x_tile, 0), min(boxes[image, g, 1] - x_tile, TILE)
+    top, bottom = max(boxes[image, g, 2] - y_tile, 0), min(boxes[image, g, 3] - y_tile, TILE)
+    x_first = np.float32(x_tile) + np.float32(0.5) - means2d[image, g, 0]
+    y_first = np.float32(y_tile) + np.float32(0.5) - means2d[image, g, 1]
+    return left, right, top, bottom, x_first, y_first
+
+
+@inlined
+def _find_open_rows(passing, rows_open):
+    """Note which rows of a tile still have unfinished pixels; returns whether any has."""
+    any_open = False
+    for y in range(TILE):
+        row_open = False
+        for x in range(TILE):
+            row_open |= passing[y, x] > 0
+        rows_open[y] = row_open
+        any_open |= row_open
+    return any_open
+
+
 @compiled
 def _blend(means2d, conics, opacities, channels, boxes, starts, members, blended, light, last):
     images, depth, height, width = blended.shape
@@ -170,25 +196,23 @@ def _blend(means2d, conics, opacities, channels, boxes, starts, members, blended
         color = np.zeros((depth, TILE, TILE), np.float32)
         passing = np.ones((TILE, TILE), np.float32)  # light left, 0 once a pixel is finished
         kept = np.ones((TILE, TILE), np.float32)  # light left when it finished
-        final = np.full((TILE, TILE), np.int64(-1))
+        final = np.full((TILE, TILE), np.int64(-1))  # the last Gaussian that counted
         weight = np.empty(TILE, np.float32)
+        rows_open = np.ones(TILE, np.bool_)
         for k in range(starts[tile], starts[tile + 1]):
-            if (k - starts[tile]) % _CHECK_EVERY == 0 and passing.max() == 0:
+            if (k - starts[tile]) % _CHECK_EVERY == 0 and not _find_open_rows(passing, rows_open):
                 break
             g = members[k]
             xx, xy, yy = conics[image, g, 0], conics[image, g, 1], conics[image, g, 2]
             opacity = opacities[image, g]
-            left, right = max(boxes[image, g, 0] - x_tile, 0), min(boxes[image, g, 1] - x_tile, TILE)
-            top, bottom = max(boxes[image, g, 2] - y_tile, 0), min(boxes[image, g, 3] - y_tile, TILE)
-            x_first = np.float32(x_tile) + np.float32(0.5) - means2d[image, g, 0]
-            y_first = np.float32(y_tile) + np.float32(0.5) - means2d[image, g, 1]
+            left, right, top, bottom, x_first, y_first = _place(means2d, boxes, image, g, x_tile, y_tile)
             for y in range(top, bottom):
+                if not rows_open[y]:
+                    continue
                 dy = y_first + np.float32(y)
                 for x in range(left, right):
-                    dx = x_first + np.float32(x)
-                    sigma = np.float32(0.5) * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-                    alpha = min(opacity * _exp_of_minus(min(max(sigma, np.float32(0)), np.float32(8))), _ALPHA_MAX)
-                    alpha = alpha if (sigma >= 0) & (alpha >= _ALPHA_SKIP) else np.float32(0)
+                    alpha = min(opacity * _falloff(x_first + np.float32(x), dy, xx, xy, yy), _ALPHA_MAX)
+                    alpha = alpha if alpha >= _ALPHA_SKIP else np.float32(0)
                     after = passing[y, x] * (np.float32(1) - alpha)
                     goes_on = after > _LIGHT_STOP
                     weight[x] = alpha * passing[y, x] if goes_on else np.float32(0)
@@ -211,11 +235,6 @@ def _blend(means2d, conics, opacities, channels, boxes, starts, members, blended
 def _blend_backward(
     means2d, conics, opacities, channels, boxes, starts, members, light, last, grad_blended, grad_light, rows
 ):
-    """Walks each tile from back to front, undoing the blending.
-
-    `behind` is what lies behind the present Gaussian, already multiplied by the pixel's gradient,
-    so that it is one number a pixel whatever the count of channels.
-    """
     images, depth, height, width = grad_blended.shape
     down, across = (height + TILE - 1) // TILE, (width + TILE - 1) // TILE
     for tile in numba.prange(images * down * across):
@@ -232,48 +251,62 @@ def _blend_backward(
                 final[y, x] = last[image, y_tile + y, x_tile + x]
                 for c in range(depth):
                     grad[c, y, x] = grad_blended[image, c, y_tile + y, x_tile + x]
-        weight = np.empty(TILE, np.float32)
-        shade = np.empty(TILE, np.float32)
-        slopes = np.empty((3, TILE), np.float32)  # column sums of d loss / d sigma times 1, dy, dy^2
-        tints = np.empty((depth, TILE), np.float32)
-        for k in range(starts[tile + 1] - 1, starts[tile] - 1, -1):
-            g = members[k]
-            xx, xy, yy = conics[image, g, 0], conics[image, g, 1], conics[image, g, 2]
-            opacity = opacities[image, g]
-            left, right = max(boxes[image, g, 0] - x_tile, 0), min(boxes[image, g, 1] - x_tile, TILE)
-            top, bottom = max(boxes[image, g, 2] - y_tile, 0), min(boxes[image, g, 3] - y_tile, TILE)
-            x_first = np.float32(x_tile) + np.float32(0.5) - means2d[image, g, 0]
-            y_first = np.float32(y_tile) + np.float32(0.5) - means2d[image, g, 1]
-            slopes[:] = 0
-            tints[:] = 0
-            for y in range(top, bottom):
-                dy = y_first + np.float32(y)
+        bounds = (starts[tile], x_tile, y_tile)
+        _undo_tile(
+            image, bounds, (means2d, conics, opacities, channels, boxes), members, passing, behind, final, grad, rows
+        )
+
+
+@inlined
+def _undo_tile(image, bounds, scene, members, passing, behind, final, grad, rows):
+    """Walk one tile from back to front, undoing the blending, and write its gradient rows.
+
+    `behind` is what lies behind the present Gaussian, already multiplied by the pixel's gradient,
+    so that it is one number a pixel whatever the count of channels.
+    """
+    means2d, conics, opacities, channels, boxes = scene
+    first, x_tile, y_tile = bounds
+    depth = len(grad)
+    weight, shade = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
+    slopes = np.empty((3, TILE), np.float32)  # column sums of d loss / d sigma, times 1, dy, dy^2
+    tints = np.empty((depth, TILE), np.float32)  # column sums of d loss / d channel
+    row_final = np.empty(TILE, np.int64)
+    for y in range(TILE):
+        row_final[y] = final[y].max()
+    for k in range(row_final.max(), first - 1, -1):
+        g = members[k]
+        xx, xy, yy = conics[image, g, 0], conics[image, g, 1], conics[image, g, 2]
+        opacity = opacities[image, g]
+        left, right, top, bottom, x_first, y_first = _place(means2d, boxes, image, g, x_tile, y_tile)
+        slopes[:] = 0
+        tints[:] = 0
+        for y in range(top, bottom):
+            if k > row_final[y]:
+                continue
+            dy = y_first + np.float32(y)
+            shade[left:right] = 0
+            for c in range(depth):
+                value = channels[image, g, c]
                 for x in range(left, right):
-                    shade[x] = 0
-                for c in range(depth):
-                    value = channels[image, g, c]
-                    for x in range(left, right):
-                        shade[x] += value * grad[c, y, x]
+                    shade[x] += value * grad[c, y, x]
+            for x in range(left, right):
+                free = opacity * _falloff(x_first + np.float32(x), dy, xx, xy, yy)
+                alpha = min(free, _ALPHA_MAX)
+                used = (alpha >= _ALPHA_SKIP) & (k <= final[y, x])
+                alpha = alpha if used else np.float32(0)
+                unblocked = np.float32(1) / (np.float32(1) - alpha)
+                passing[y, x] *= unblocked
+                weight[x] = alpha * passing[y, x]
+                slope = -free * (passing[y, x] * shade[x] - behind[y, x] * unblocked)
+                slope = slope if used & (free <= _ALPHA_MAX) else np.float32(0)
+                behind[y, x] += weight[x] * shade[x]
+                slopes[0, x] += slope
+                slopes[1, x] += slope * dy
+                slopes[2, x] += slope * dy * dy
+            for c in range(depth):
                 for x in range(left, right):
-                    dx = x_first + np.float32(x)
-                    sigma = np.float32(0.5) * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-                    free = opacity * _exp_of_minus(min(max(sigma, np.float32(0)), np.float32(8)))
-                    alpha = min(free, _ALPHA_MAX)
-                    used = (sigma >= 0) & (alpha >= _ALPHA_SKIP) & (k <= final[y, x])
-                    alpha = alpha if used else np.float32(0)
-                    unblocked = np.float32(1) / (np.float32(1) - alpha)
-                    passing[y, x] *= unblocked
-                    weight[x] = alpha * passing[y, x]
-                    slope = -free * (passing[y, x] * shade[x] - behind[y, x] * unblocked)
-                    slope = slope if used & (free <= _ALPHA_MAX) else np.float32(0)
-                    behind[y, x] += weight[x] * shade[x]
-                    slopes[0, x] += slope
-                    slopes[1, x] += slope * dy
-                    slopes[2, x] += slope * dy * dy
-                for c in range(depth):
-                    for x in range(left, right):
-                        tints[c, x] += weight[x] * grad[c, y, x]
-            _write_row(rows[k], slopes, tints, left, right, x_first, opacity, (xx, xy, yy))
+                    tints[c, x] += weight[x] * grad[c, y, x]
+        _write_row(rows[k], slopes, tints, left, right, x_first, opacity, (xx, xy, yy))
 
 
 @inlined

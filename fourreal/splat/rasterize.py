@@ -5,6 +5,8 @@ Source: 3D Gaussian Splatting (Kerbl et al. 2023), section 4 (projection) and eq
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,9 +16,12 @@ from torch import Tensor
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians
-from fourreal.splat.projection import RasterOptions, ScreenGaussians, project
+from fourreal.splat import projection
+from fourreal.splat.projection import RasterOptions, ScreenGaussians
 from fourreal.splat.sh import view_colors
 
+Projector = Callable[[Gaussians, Cameras, RasterOptions], ScreenGaussians]
+TileRenderer = Callable[[ScreenGaussians, Tensor, tuple[int, int]], tuple[Tensor, Tensor]]
 DEFAULT_OPTIONS = RasterOptions()
 
 
@@ -70,20 +75,15 @@ def rasterize(
 def _render(
     gaussians: Gaussians, cameras: Cameras, features: Tensor | None, background: Tensor | None, options: RasterOptions
 ) -> Rendering:
-    if gaussians.means.device.type == "cuda":
-        from fourreal.splat.gsplat_tiles import project_by_gsplat, render_tiles
-
-        screen = project_by_gsplat(gaussians, cameras, options)
-    else:
-        from fourreal.splat.numba_tiles import render_tiles
-
-        screen = project(gaussians, cameras, options)
+    project, render_tiles = _backend(gaussians.means.device.type)
+    screen = project(gaussians, cameras, options)
     batch, count = cameras.batch_shape, len(gaussians)
     degree = gaussians.sh_degree if options.sh_degree is None else options.sh_degree
     channels = [view_colors(gaussians.sh, gaussians.means, cameras.centers, degree), screen.depths[..., None]]
     if features is not None:
         channels.append(features.expand(*batch, *features.shape))
-    flat = torch.cat(channels, -1).reshape(-1, count, sum(part.shape[-1] for part in channels))
+    flat = torch.cat(channels, -1)
+    flat = flat.reshape(math.prod(batch), count, flat.shape[-1])
     blended, light = render_tiles(screen, flat, cameras.image_size)
     blended, light = blended.reshape(*batch, *blended.shape[1:]), light.reshape(*batch, *light.shape[1:])
 
@@ -94,6 +94,16 @@ def _render(
     covered = alpha > 0
     depth = torch.where(covered, blended[..., 3, :, :] / torch.where(covered, alpha, 1), 0)
     return Rendering(color, alpha, depth, None if features is None else blended[..., 4:, :, :], screen)
+
+
+def _backend(device_type: str) -> tuple[Projector, TileRenderer]:
+    if device_type == "cuda":
+        from fourreal.splat import gsplat_tiles
+
+        return gsplat_tiles.project_by_gsplat, gsplat_tiles.render_tiles
+    from fourreal.splat import numba_tiles
+
+    return projection.project, numba_tiles.render_tiles
 
 
 def _check(

@@ -20,7 +20,8 @@ class DenseRendering:
     depth: torch.Tensor  # [H W]
     features: torch.Tensor  # [F H W]
     decided: torch.Tensor  # [H W], False where rounding could flip a threshold
-    means2d: torch.Tensor  # [N 2]
+    means2d: torch.Tensor  # [kept 2], of the Gaussians at `kept`
+    kept: torch.Tensor
 
 
 @dataclass
@@ -88,6 +89,7 @@ def render_dense(scene, world_to_cam, intrinsics, image_size, *, antialiased=Fal
         features=torch.einsum("nhw,nf->fhw", weight, scene.features[keep]),
         decided=decided.detach(),
         means2d=means2d,
+        kept=keep,
     )
 
 

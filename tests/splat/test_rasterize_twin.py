@@ -105,3 +105,64 @@ def compare(inputs, image_size, options=RasterOptions()):  # noqa: B008 (frozen)
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 def test_twin_with_harmonics(degree):
     compare(*random_inputs(seed=degree, degree=degree))
+
+
+def test_twin_antialiased():
+    compare(*random_inputs(seed=4, degree=1, size=0.02, count=600), RasterOptions(mode="antialiased"))
+
+
+def test_twin_with_some_harmonics_switched_off():
+    inputs, image_size = random_inputs(seed=5, degree=3)
+    compare(inputs, image_size, RasterOptions(sh_degree=1))
+
+
+def test_twin_where_opaque_layers_end_the_pixel():
+    """Nearly opaque and clamped (0.999) Gaussians: most pixels finish before their list does."""
+    inputs, image_size = random_inputs(seed=6, count=400, size=0.15)
+    inputs["opacities"] = torch.where(torch.arange(400) % 2 == 0, 1.0, 0.9).float().double()
+    compare(inputs, image_size)
+
+
+def test_twin_with_gaussians_wider_than_the_image_and_beside_it():
+    """The Jacobian is clamped outside the image; near ones are cut off."""
+    inputs, image_size = random_inputs(seed=7, count=60, size=0.6)
+    inputs["means"] = (inputs["means"] * torch.tensor([4.0, 4.0, 3.0])).float().double()
+    inputs["opacities"] = inputs["opacities"] * 0.5
+    compare(inputs, image_size, RasterOptions(near=0.5, far=6.0))
+
+
+def test_twin_with_thin_and_flat_gaussians():
+    inputs, image_size = random_inputs(seed=8, count=120, size=0.1)
+    inputs["scales"][:, 0] = 0.0
+    inputs["scales"][::2, 1] *= 1e-3
+    inputs = {name: value.float().double() for name, value in inputs.items()}
+    compare(inputs, image_size)
+
+
+@pytest.mark.parametrize("image_size", [(1, 1), (16, 16), (17, 33), (3, 40)])
+def test_twin_at_any_image_size(image_size):
+    compare(*random_inputs(seed=9, image_size=image_size, cameras=1, count=80, size=0.3))
+
+
+def test_twin_with_many_feature_channels():
+    compare(*random_inputs(seed=10, features=37, cameras=3, count=80))
+
+
+def test_screen_gradients_are_retrievable():
+    inputs, image_size = random_inputs(seed=11, cameras=1)
+    mine, theirs = leaves(inputs, torch.float32), leaves(inputs, torch.float64)
+    gaussians = Gaussians(*(mine[name] for name in ("means", "quats_wxyz", "scales", "opacities", "sh")))
+    rendering = rasterize(gaussians, Cameras(mine["world_to_cam"], mine["intrinsics"], image_size))
+    rendering.screen.means2d.retain_grad()
+    shared = {name: theirs[name] for name in ("means", "quats_wxyz", "scales", "opacities", "sh", "features")}
+    scene = DenseScene(**shared, background=torch.zeros(3).double())
+    expected = render_dense(scene, theirs["world_to_cam"][0], theirs["intrinsics"][0], image_size)
+    expected.means2d.retain_grad()
+    cotangent = torch.randn(3, *image_size).double() * expected.decided
+    (rendering.color[0] * cotangent).sum().backward()
+    (expected.color * cotangent).sum().backward()
+    gradient, reference = rendering.screen.means2d.grad, expected.means2d.grad
+    assert gradient is not None
+    assert reference is not None
+    assert gradient.shape == (1, len(gaussians), 2)
+    assert (gradient[0, expected.kept] - reference).norm() < GRADIENT_TOLERANCE * reference.norm()
