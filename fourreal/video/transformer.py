@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from fourreal.core.errors import InputError
+from fourreal.video import presets
 from fourreal.video.arrangements import (
     Arrangement,
     BlockInputs,
@@ -140,16 +141,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
     @classmethod
     def tiny(cls, **changes: Any) -> ViewTimeTransformer:
         """A model for tests: two blocks, 85,840 parameters, random weights; up to 12 views."""
-        config: dict[str, Any] = {
-            "num_attention_heads": 2,
-            "attention_head_dim": 24,
-            "text_dim": 32,
-            "freq_dim": 32,
-            "ffn_dim": 96,
-            "num_layers": 2,
-            "rope_max_seq_len": 256,
-        }
-        return cls(**(config | changes))
+        return cls(**(presets.tiny() | changes))
 
     @classmethod
     def from_pretrained(cls, *arguments: Any, **options: Any) -> Any:

@@ -312,7 +312,7 @@ def test_sizes_that_do_not_fit_are_named(change: dict, message: str) -> None:
 
 
 def test_unknown_choices_are_named() -> None:
-    with pytest.raises(InputError, match="arrangement must be one of fused, sequential_twice.*got 'sequential'"):
+    with pytest.raises(InputError, match=r"arrangement must be one of fused, sequential_twice.*got 'sequential'"):
         check_choices({"arrangement": "sequential"})
 
 
