@@ -1,0 +1,137 @@
+"""`make_world`: from a config and a seed to a finished world.
+
+Every decision has its own random stream (`seeding.stream`), so that, for example, a wider camera arc or
+louder textures leave everything else about a seed's world as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from fourreal.data.worlds.articulated import ARTICULATED, BYSTANDERS
+from fourreal.data.worlds.caption import write_caption
+from fourreal.data.worlds.config import Background, WorldConfig
+from fourreal.data.worlds.daylight import draw_environment
+from fourreal.data.worlds.layout import arrange, centres_and_radii, parts_of
+from fourreal.data.worlds.materials import Dresser, Finish, stack_finishes, texture_mean
+from fourreal.data.worlds.rigs import Rig, draw_rig
+from fourreal.data.worlds.scene import Group, NamedThing, World
+from fourreal.data.worlds.seeding import pick, stream
+from fourreal.data.worlds.single_bodies import FLOATERS, FREE_MOVERS, STANDERS, Beat
+from fourreal.data.worlds.textures import PHOTO_LICENCE, PROCEDURAL
+
+LICENCE = "CC0-1.0"
+ATTEMPTS = 12
+LEAST_MOTION = 0.06  # of the image's smaller side, in at least one view
+
+
+def make_world(config: WorldConfig, seed: int) -> World:
+    """The world of a seed: things, motions, cameras, light, materials and caption, but no pixels yet.
+
+    Raises:
+        InputError: the seed is negative or too large, or photographs are asked for and not installed.
+    """
+    background = _background(config, stream(seed, "background"))
+    seconds = np.arange(config.times) / config.fps
+    attempt = 0
+    groups, rig = _staged(config, seed, attempt, background, seconds)
+    while config.times > 1 and _motion_in_view(groups, rig, config) < LEAST_MOTION and attempt < ATTEMPTS:
+        attempt += 1
+        groups, rig = _staged(config, seed, attempt, background, seconds)
+    return _finish_world(config, seed, groups, rig, background)
+
+
+def _staged(
+    config: WorldConfig, seed: int, attempt: int, background: Background, seconds: np.ndarray
+) -> tuple[list[Group], Rig]:
+    """Moving things in their places, and cameras on them."""
+    groups = _cast(config, background, seconds, stream(seed, "cast", attempt))
+    groups = arrange(groups, stream(seed, "places", attempt), spread_m=1.5)
+    return groups, draw_rig(config, stream(seed, "rig", attempt), *centres_and_radii(parts_of(groups)))
+
+
+def _background(config: WorldConfig, rng: np.random.Generator) -> Background:
+    if config.background != "mixed":
+        return config.background
+    backgrounds: tuple[Background, ...] = ("white", "ground", "walls")
+    return backgrounds[int(np.searchsorted((1 / 3, 0.68), rng.random()))]
+
+
+def _cast(config: WorldConfig, background: Background, seconds: np.ndarray, rng: np.random.Generator) -> list[Group]:
+    """One moving group in the lead, and company: some of it moves, most of it stands."""
+    beat = Beat(seconds, rng)
+    white = background == "white"
+    lead = ARTICULATED if rng.random() < (0.65 if white else 0.5) else (FLOATERS if white else FREE_MOVERS)
+    groups = [pick(rng, lead)(beat)]
+    extra = int(rng.integers(0, 2)) if white else int(rng.integers(0, config.max_groups))
+    for _ in range(min(extra, config.max_groups - 1)):
+        kind = rng.random()
+        builders = (
+            STANDERS if kind < 0.5 else (BYSTANDERS if kind < 0.57 else FREE_MOVERS if kind < 0.85 else ARTICULATED)
+        )
+        groups.append(pick(rng, builders)(beat))
+    return groups
+
+
+def _motion_in_view(groups: list[Group], rig: Rig, config: WorldConfig) -> float:
+    """The farthest any part's surface travels in any view, as a share of the image."""
+    poses = torch.from_numpy(np.stack([part.poses for part in parts_of(groups)], 1)).float()
+    reach = torch.tensor([part.half_size for part in parts_of(groups)])
+    times, count = poses.shape[:2]
+    corners = torch.stack([torch.zeros_like(reach), reach, reach * torch.tensor([0.0, 0.0, 1.0])], -1)
+    points = (poses[:, :, :3, :3] @ corners + poses[:, :, :3, 3:]).mT.reshape(-1, 3)
+    pixels, _ = rig.cameras.project(points.expand(config.views, -1, 3))
+    track = pixels.reshape(config.views, times, count * 3, 2)
+    return float((track.amax(1) - track.amin(1)).norm(dim=-1).max()) / min(config.image_size)
+
+
+def _finish_world(config: WorldConfig, seed: int, groups: list[Group], rig: Rig, background: Background) -> World:
+    dresser = Dresser(
+        stream(seed, "materials"), stream(seed, "photographs"), config.texture_loudness, config.photo_textures
+    )
+    floor_finish, floor = dresser.surface("floor")
+    wall_finish, wall = dresser.surface("wall")
+    finishes: list[Finish] = [floor_finish, wall_finish, wall_finish]
+    named = []
+    planes, first = len(finishes), 1
+    offsets = stream(seed, "texture offsets")
+    for thing in (thing for group in groups for thing in group.things):
+        looks, colour, pattern = dresser.thing(thing)
+        for part in thing.parts:
+            finishes.append(replace(looks[part.role], offset=tuple(offsets.random(2))))
+        instances = tuple(range(first, first + len(thing.parts)))
+        named.append(NamedThing(thing.noun, colour, pattern, thing.motion, instances))
+        first += len(thing.parts)
+    parts = parts_of(groups)
+    centres, radii = centres_and_radii(parts)
+    environment, walls = draw_environment(
+        background, stream(seed, "light"), rig, centres, radii, floor_albedo=_mean_colour(floor_finish)
+    )
+    white = background == "white"
+    used = finishes[planes:] if white else finishes
+    photographs = any(finish.texture >= len(PROCEDURAL) for finish in used)
+    assert len(parts) == len(finishes) - planes
+    floor = "white" if white else floor
+    return World(
+        config=config,
+        seed=seed,
+        cameras=rig.cameras,
+        seconds=torch.arange(config.times, dtype=torch.float32) / config.fps,
+        shapes=torch.tensor([int(part.shape) for part in parts]),
+        half_sizes=torch.tensor([part.half_size for part in parts], dtype=torch.float32),
+        poses=torch.from_numpy(np.stack([part.poses for part in parts], 1)).float(),
+        materials=stack_finishes(finishes),
+        environment=environment,
+        things=tuple(named),
+        floor=floor,
+        camera_motion=rig.motion,
+        caption=write_caption(tuple(named), floor, wall if walls else "", rig.motion, stream(seed, "caption")),
+        licence=PHOTO_LICENCE if photographs else LICENCE,
+    )
+
+
+def _mean_colour(finish: Finish) -> np.ndarray:
+    return finish.colour_base + finish.colour_matrix @ texture_mean(finish.texture)

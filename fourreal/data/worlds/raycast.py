@@ -1,0 +1,189 @@
+"""Which surface every ray meets first, and at what depth: exact, for many frames at once.
+
+The image is cut into tiles of 8x8 pixels. A projected bounding ball says which tiles a solid can touch;
+only those (tile, solid) pairs are intersected, all pairs of a shape together, with the tile's rays in
+the last dimension.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from fourreal.data.worlds.frames import (
+    ABSENT_SHAPE,
+    FrameTable,
+    WorldTable,
+    bounding_radius,
+    in_local,
+    local_scale,
+)
+from fourreal.data.worlds.intersect import enter
+from fourreal.data.worlds.planar import dot, rotated_back
+from fourreal.data.worlds.scene import Face, Shape
+
+TILE = 8
+FACES = 8  # a surface code is FACES * surface + face
+CENTRE_ONLY = ((0.0, 0.0),)
+CENTRE_AND_2X2 = ((0.0, 0.0), (-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
+
+
+@dataclass(frozen=True)
+class Rays:
+    """The rays of all tiles of all frames; N = B * tile rows * tile columns tiles, R rays each.
+
+    The R rays are sample by sample (the pixel centres first), pixel by pixel within a tile.
+    """
+
+    left: Float[Tensor, "N 1"]
+    top: Float[Tensor, "N 1"]
+    x: Float[Tensor, "R"]
+    y: Float[Tensor, "R"]
+    samples: int
+    rows: int
+    columns: int
+
+    @property
+    def tiles_per_frame(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What the rays meet: z-depth (`inf` for the sky) and surface code."""
+
+    depth: Float[Tensor, "N R"]
+    code: Int[Tensor, "N R"]
+
+
+def make_rays(frames: FrameTable, image_size: tuple[int, int], antialias: bool) -> Rays:
+    height, width = image_size
+    rows, columns = math.ceil(height / TILE), math.ceil(width / TILE)
+    like = {"dtype": frames.centre.dtype, "device": frames.centre.device}
+    offsets = torch.tensor(CENTRE_AND_2X2 if antialias else CENTRE_ONLY, **like)
+    y, x = torch.meshgrid(torch.arange(TILE, **like) + 0.5, torch.arange(TILE, **like) + 0.5, indexing="ij")
+    top, left = torch.meshgrid(torch.arange(rows, **like), torch.arange(columns, **like), indexing="ij")
+    return Rays(
+        repeat(left * TILE, "r c -> (b r c) 1", b=len(frames)),
+        repeat(top * TILE, "r c -> (b r c) 1", b=len(frames)),
+        (offsets[:, :1] + x.reshape(-1)).reshape(-1),
+        (offsets[:, 1:] + y.reshape(-1)).reshape(-1),
+        len(offsets),
+        rows,
+        columns,
+    )
+
+
+def cast(table: WorldTable, frames: FrameTable, rays: Rays) -> Visible:
+    """Trace all rays."""
+    depth, code = _meet_planes(table, frames, rays)
+    solids = slice(table.planes, None)
+    shapes, half_sizes = table.shapes[frames.world], table.half_sizes[:, frames.world]
+    candidates = _touched_tiles(frames, rays, bounding_radius(shapes, half_sizes) * (shapes != ABSENT_SHAPE))
+    tile, solid = candidates.nonzero().unbind(-1)
+    if len(tile) == 0:
+        return Visible(depth, code)
+    row = tile // rays.tiles_per_frame * table.solids + solid
+    scale = local_scale(shapes, half_sizes)
+    offset = frames.centre[:, :, None] - frames.position[:, :, solids]
+    origin = rotated_back(frames.rotation[:, :, :, solids], offset) / scale
+    axes = [in_local(frames, axis, solids) / scale for axis in (frames.corner, frames.right, frames.down)]
+    origin, corner, right, down = (rearrange(v, "c b k -> c (b k)")[:, row, None] for v in (origin, *axes))
+    corner = corner + rays.left[tile] * right + rays.top[tile] * down
+    pair_shape = shapes.reshape(-1)[row]
+    length = (half_sizes[2] / half_sizes[0]).reshape(-1)[row][:, None]
+    pair_depth = torch.empty(len(tile), len(rays.x), dtype=depth.dtype, device=depth.device)
+    pair_code = torch.empty(pair_depth.shape, dtype=torch.int32, device=depth.device)
+    for shape in Shape:
+        chosen = (pair_shape == int(shape)).nonzero().squeeze(-1)
+        if len(chosen):
+            direction = corner[:, chosen] + right[:, chosen] * rays.x + down[:, chosen] * rays.y
+            met, face = enter(shape, origin[:, chosen], direction, length[chosen])
+            pair_depth[chosen] = met
+            pair_code[chosen] = face + ((solid[chosen] + 1 + table.planes) * FACES).int()[:, None]
+    _keep_nearest(depth, code, tile, pair_depth, pair_code)
+    return Visible(depth, code)
+
+
+def _keep_nearest(depth: Tensor, code: Tensor, tile: Tensor, pair_depth: Tensor, pair_code: Tensor) -> None:
+    """Merge pairs (sorted by tile) into their tiles in place: every tile's first pair, then the second, ..."""
+    start = torch.searchsorted(tile, tile)
+    layer = torch.arange(len(tile), device=tile.device) - start
+    for index in range(int(layer.max()) + 1):
+        pairs = (layer == index).nonzero().squeeze(-1)
+        tiles = tile[pairs]
+        before, new = depth[tiles], pair_depth[pairs]
+        nearer = new < before
+        depth[tiles] = torch.where(nearer, new, before)
+        code[tiles] = torch.where(nearer, pair_code[pairs], code[tiles])
+
+
+def _meet_planes(table: WorldTable, frames: FrameTable, rays: Rays) -> tuple[Tensor, Tensor]:
+    """Depth and code of the nearest plane; `inf` and 0 where there is none."""
+    tiles = rays.tiles_per_frame
+    depth = torch.full((len(rays.left), len(rays.x)), torch.inf, dtype=frames.centre.dtype, device=frames.centre.device)
+    code = torch.zeros(depth.shape, dtype=torch.int32, device=depth.device)
+    heights = table.plane_heights[:, frames.world]
+
+    def ramp(corner: Tensor, right: Tensor, down: Tensor) -> Tensor:
+        """A quantity that is linear over each frame, at every ray."""
+        corner, right, down = (v.repeat_interleave(tiles)[:, None] for v in (corner, right, down))
+        return corner + rays.left * right + rays.top * down + right * rays.x + down * rays.y
+
+    for plane in range(table.planes):
+        if not bool((heights[plane] > -torch.inf).any()):
+            continue
+        normal = frames.rotation[:, 2, :, plane]
+        above = dot(normal, frames.centre - frames.position[:, :, plane])
+        slope = ramp(*(dot(normal, axis) for axis in (frames.corner, frames.right, frames.down)))
+        above = above.repeat_interleave(tiles)[:, None]
+        met = torch.where((slope < 0) & (above > 0), -above / torch.where(slope < 0, slope, -1.0), torch.inf)
+        top = heights[plane].repeat_interleave(tiles)[:, None]
+        if bool(torch.isfinite(heights[plane]).any() or (heights[plane] == -torch.inf).any()):
+            rise = ramp(frames.corner[2], frames.right[2], frames.down[2])
+            base = frames.centre[2].repeat_interleave(tiles)[:, None]
+            reached = torch.where(torch.isfinite(met), base + met * rise, torch.inf)
+            met = torch.where(reached <= top, met, torch.inf)
+        nearer = met < depth
+        depth = torch.where(nearer, met, depth)
+        code = torch.where(nearer, (plane + 1) * FACES + int(Face.Z_POSITIVE), code)
+    return depth, code
+
+
+def _touched_tiles(frames: FrameTable, rays: Rays, radius: Float[Tensor, "B K"]) -> Bool[Tensor, "N K"]:
+    """Tiles that the image of each solid's bounding ball may reach.
+
+    Seen from above, a ball at angle a off axis and of angular radius b spans tan(a - b) to tan(a + b);
+    likewise from the side.
+    """
+    planes = frames.position.shape[2] - radius.shape[1]
+    offset = frames.position[:, :, planes:] - frames.centre[:, :, None]
+    focal_x, focal_y = 1 / torch.sqrt(dot(frames.right, frames.right)), 1 / torch.sqrt(dot(frames.down, frames.down))
+    x_axis, y_axis = frames.right * focal_x, frames.down * focal_y
+    forward = torch.linalg.cross(x_axis, y_axis, dim=0)
+    x, y, z = (dot(axis[:, :, None], offset) for axis in (x_axis, y_axis, forward))
+    principal_x = -dot(frames.corner, x_axis) * focal_x
+    principal_y = -dot(frames.corner, y_axis) * focal_y
+    inside = radius[:, None, None] > 0
+    for across, focal, principal, first, count, shape in (
+        (y, focal_y, principal_y, rays.top, rays.rows, "b k -> b r 1 k"),
+        (x, focal_x, principal_x, rays.left, rays.columns, "b k -> b 1 r k"),
+    ):
+        del first
+        angle, spread = torch.atan2(across, z), torch.arcsin((radius / torch.hypot(across, z)).clamp(max=1))
+        low, high = angle - spread, angle + spread
+        quarter = torch.pi / 2 - 1e-3
+        # A ball that reaches beside or behind the camera may appear anywhere up to the border.
+        low_pixel = torch.where(low <= -quarter, -torch.inf, torch.tan(low.clamp(-quarter, quarter)))
+        high_pixel = torch.where(high >= quarter, torch.inf, torch.tan(high.clamp(-quarter, quarter)))
+        low_pixel = low_pixel * focal[:, None] + principal[:, None] - 1
+        high_pixel = high_pixel * focal[:, None] + principal[:, None] + 1
+        edges = torch.arange(count, dtype=x.dtype, device=x.device) * TILE
+        touched = (low_pixel[:, None] < edges[:, None] + TILE) & (high_pixel[:, None] > edges[:, None])
+        inside = inside & (touched[:, :, None] if shape.startswith("b k -> b r 1") else touched[:, None])
+    return rearrange(inside, "b r c k -> (b r c) k")
