@@ -1,6 +1,7 @@
 """The Gaussian head: 14 values per pixel, and the bounded activations that make Gaussians of them.
 
-Every value is bounded by its activation, so no raw number, however large, gives an impossible Gaussian:
+Raw values are clipped to +-30 and every activation is bounded, so no number, however large, gives an
+impossible Gaussian:
 
 | channels | value | activation | range | at raw 0 |
 |---|---|---|---|---|
@@ -44,6 +45,8 @@ START_OPACITY = 0.8
 SMALLEST_SCALE, LARGEST_SCALE = 0.05, 10.0
 COLOR_LIMIT = 0.5
 GRADIENT_LIMIT = 1.0
+# Far into the flat part of every activation; keeps squares of huge raw values finite.
+RAW_LIMIT = 30.0
 _SMALLEST_W = 0.1
 # softplus(_W_SHIFT) = 1 - _SMALLEST_W, so that raw 0 is the identity rotation.
 _W_SHIFT = math.log(math.expm1(1 - _SMALLEST_W))
@@ -78,7 +81,8 @@ def gaussians_of_pixels(
         depth: z-depth of every pixel, positive.
         cameras: one per view, for images of this size.
     """
-    values = rearrange(raw.float(), "v c h w -> v (h w) c")
+    raw = raw.to(depth.dtype).clamp(-RAW_LIMIT, RAW_LIMIT)
+    values = rearrange(raw, "v c h w -> v (h w) c")
     colors = rearrange(frames, "v c h w -> v (h w) c") + COLOR_LIMIT * torch.tanh(values[..., 11:14])
     distance = rearrange(depth, "v h w -> v (h w)")
     pixels = cameras.pixel_centers().reshape(-1, 2).expand(len(frames), -1, 2)

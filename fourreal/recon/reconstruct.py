@@ -1,0 +1,287 @@
+"""`reconstruct`: a complete grid of frames becomes Gaussians for every time, cameras included.
+
+The world is the first view's camera frame; its unit is whatever the network chose, as no camera is
+given. Memory is bounded by the windows (`windows.py`), not by the length of the grid.
+
+Source: 4Real-Video-V2, section 3.2; appendix C (frames at VGGT's standard size).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from fourreal.core.cameras import Cameras
+from fourreal.core.errors import InputError
+from fourreal.core.gaussians import Gaussians, GaussianSequence, concatenate
+from fourreal.core.grid import VideoGrid
+from fourreal.core.progress import Progress, silent
+from fourreal.recon.gaussian_head import gaussians_of_pixels
+from fourreal.recon.lift import LiftSettings, lift_view
+from fourreal.recon.model import Prediction, ReconModel
+from fourreal.recon.overlap import shared_shares
+from fourreal.recon.pruning import WHITE_TOLERANCE, confident, merge_voxels, pixels, white_background
+from fourreal.recon.windows import Window, plan_windows
+
+# The losses are least where confidence is 0.2 over the error, so 1.5 stands for an error of 13 % of the scene.
+LOW_CONFIDENCE = 1.5
+LOW_OVERLAP = 0.05
+
+
+class LowConfidence(UserWarning):
+    """The result is there but is not to be trusted; the message says which views and why."""
+
+
+@dataclass(frozen=True)
+class ReconstructSettings:
+    """How a grid is reconstructed.
+
+    Attributes:
+        window_times: times that see each other through temporal attention; 0 takes all at once.
+        window_overlap: times neighbouring windows share, besides the first time, which all see.
+        chunk_windows: windows that go through the network together; 0 takes all. Changes memory and
+            speed, never the result.
+        longest_side: frames with a longer side are scaled down to this many pixels; 0 takes the size
+            the network was made for.
+        min_opacity: Gaussians less opaque than this are dropped.
+        drop_least_confident: share of each time's pixels, least confident first, that is dropped.
+        drop_white_background: drop white pixels that hang together with the image border.
+        merge_voxel: side of the cubes Gaussians are merged in, as a share of the median depth of the
+            first time; 0 merges none.
+        precision: number format of the transformer blocks; the heads always use float32.
+    """
+
+    window_times: int = 8
+    window_overlap: int = 2
+    chunk_windows: int = 1
+    longest_side: int = 0
+    min_opacity: float = 0.02
+    drop_least_confident: float = 0.0
+    drop_white_background: bool = False
+    merge_voxel: float = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_opacity < 1 or not 0 <= self.drop_least_confident < 1:
+            raise InputError("min_opacity and drop_least_confident are shares from 0 to below 1")
+        if min(self.merge_voxel, self.longest_side, self.chunk_windows) < 0:
+            raise InputError("merge_voxel, longest_side and chunk_windows cannot be negative")
+
+
+@dataclass(frozen=True)
+class _TimeGeometry:
+    """One time of the result before it becomes Gaussians, everything at the network's image size."""
+
+    frames: Float[Tensor, "V 3 H W"]
+    depth: Float[Tensor, "V H W"]
+    confidence: Float[Tensor, "V H W"]
+    raw: Float[Tensor, "V 14 H W"] | None
+    cameras: Cameras
+
+
+def reconstruct(
+    model: ReconModel,
+    grid: VideoGrid,
+    settings: ReconstructSettings = ReconstructSettings(),
+    progress: Progress = silent,
+) -> GaussianSequence:
+    """Gaussians for every time of a grid, and one camera per view for its images.
+
+    A model without a Gaussian head is used in geometry mode: Gaussians come straight from depth,
+    confidence and pixel footprint.
+
+    Args:
+        grid: complete; cameras it may have are not looked at.
+        progress: called after each chunk.
+
+    Returns:
+        The scene in the first view's camera frame, cameras for the grid's own image size. Cameras
+        that differ over time (a model that does not share them) are those of the first time.
+
+    Raises:
+        InputError: cells are missing, there is one view only, a frame is all white, or the network's
+            answer is not finite.
+
+    Warns:
+        LowConfidence: the network is unsure of a view, or a view overlaps with no other.
+    """
+    _check(grid)
+    size = network_size(grid.image_size, model, settings.longest_side)
+    frames = resized(grid.frames, size)
+    windows = plan_windows(grid.num_times, settings.window_times, settings.window_overlap)
+    steps: dict[int, Gaussians] = {}
+    doubts = _Doubts(grid.num_views)
+    cameras, voxel = None, 0.0
+    for time, geometry in _geometry(model, frames, windows, settings, progress):
+        if cameras is None:
+            cameras = geometry.cameras
+            voxel = settings.merge_voxel * float(geometry.depth.median())
+            doubts.add_overlap(shared_shares(geometry.depth, cameras))
+        doubts.add_confidence(geometry.confidence)
+        step = _gaussians(geometry, settings)
+        steps[time] = (merge_voxels(step, voxel) if voxel > 0 else step).to("cpu")
+    assert cameras is not None
+    doubts.warn()
+    ordered = tuple(steps[time] for time in range(grid.num_times))
+    return GaussianSequence(ordered, grid.seconds.cpu(), cameras.resized(grid.image_size).to("cpu"))
+
+
+def network_size(image_size: tuple[int, int], model: ReconModel, longest_side: int = 0) -> tuple[int, int]:
+    """(height, width) frames are scaled to: no longer than the limit, both sides multiples of the patch.
+
+    Sides are rounded to the nearest multiple, so proportions may change by part of a patch;
+    `Cameras.resized` keeps intrinsics true through that.
+    """
+    patch = model.config.patch
+    limit = longest_side or model.config.native_size
+    scale = min(1.0, limit / max(image_size))
+    height, width = (max(2, round(side * scale / patch)) * patch for side in image_size)
+    return height, width
+
+
+def resized(frames: Float[Tensor, "*batch 3 H W"], size: tuple[int, int]) -> Float[Tensor, "*batch 3 h w"]:
+    """The whole of every frame at another size (bilinear, antialiased), nothing cropped."""
+    if tuple(frames.shape[-2:]) == size:
+        return frames
+    flat = frames.reshape(-1, *frames.shape[-3:])
+    scaled = torch.nn.functional.interpolate(flat, size=size, mode="bilinear", antialias=True, align_corners=False)
+    return scaled.clamp(0, 1).reshape(*frames.shape[:-2], *size)
+
+
+def _check(grid: VideoGrid) -> None:
+    grid.require_complete("reconstruction")
+    if grid.num_views < 2:
+        raise InputError("reconstruction needs at least two views of the scene; the grid has one")
+    white = (grid.frames >= 1 - WHITE_TOLERANCE).flatten(2).all(-1)
+    if white.any():
+        view, time = torch.nonzero(white)[0].tolist()
+        raise InputError(f"the frame of view {view} at time {time} is all white; there is nothing to reconstruct from")
+
+
+def _geometry(
+    model: ReconModel,
+    frames: Float[Tensor, "V T 3 H W"],
+    windows: Sequence[Window],
+    settings: ReconstructSettings,
+    progress: Progress,
+) -> Iterator[tuple[int, _TimeGeometry]]:
+    """What the network says about every time, in one world; the first time comes first."""
+    device = next(model.parameters()).device
+    size = settings.chunk_windows or len(windows)
+    # The first window sets the cameras and the scale of all, so it goes alone.
+    chunks = [windows[:1]] + [windows[start : start + size] for start in range(1, len(windows), size)]
+    anchor: Prediction | None = None
+    for done, chunk in enumerate(chunks, start=1):
+        batch = torch.stack([frames[:, list(window.times)] for window in chunk]).to(device)
+        prediction = _predict(model, batch, None if anchor is None else anchor.camera_tokens, settings)
+        anchor = prediction if anchor is None else anchor
+        for sample, window in enumerate(chunk):
+            scale = float((anchor.depth[0, :, 0] / prediction.depth[sample, :, 0]).median())
+            rig = prediction.cameras[sample]
+            # Shared cameras are the first window's and have its scale already.
+            rig = rig.moved(rig.world_to_cam[0, 0], 1.0 if model.config.share_cameras else scale)
+            for place in window.answers:
+                raw = None if prediction.gaussians is None else prediction.gaussians[sample, :, place]
+                yield (
+                    window.times[place],
+                    _TimeGeometry(
+                        batch[sample, :, place],
+                        scale * prediction.depth[sample, :, place],
+                        prediction.depth_confidence[sample, :, place],
+                        raw,
+                        rig[:, place],
+                    ),
+                )
+        progress(done, len(chunks))
+
+
+@torch.no_grad()
+def _predict(
+    model: ReconModel,
+    batch: Float[Tensor, "B V T 3 H W"],
+    camera_tokens: Float[Tensor, "1 V D2"] | None,
+    settings: ReconstructSettings,
+) -> Prediction:
+    shared = None if camera_tokens is None else camera_tokens.expand(len(batch), -1, -1)
+    with torch.autocast(batch.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        prediction = model(batch, shared, with_points=False)
+    values = (prediction.poses[-1], prediction.depth, prediction.depth_confidence, prediction.gaussians)
+    if not all(bool(torch.isfinite(value).all()) for value in values if value is not None):
+        raise InputError(
+            "the network's answer holds NaN or infinity; its weights are damaged, "
+            "or the frames are beyond what it was made for (try precision float32)"
+        )
+    return prediction
+
+
+def _gaussians(geometry: _TimeGeometry, settings: ReconstructSettings) -> Gaussians:
+    if geometry.raw is None:
+        gaussians = gaussians_from_geometry(geometry.frames, geometry.depth, geometry.confidence, geometry.cameras)
+    else:
+        gaussians = gaussians_of_pixels(geometry.raw, geometry.frames, geometry.depth, geometry.cameras)
+    keep = pixels(_wanted_pixels(geometry, settings)) & (gaussians.opacities >= settings.min_opacity)
+    return gaussians.select(keep)
+
+
+def _wanted_pixels(geometry: _TimeGeometry, settings: ReconstructSettings) -> Bool[Tensor, "V H W"]:
+    keep = confident(geometry.confidence, settings.drop_least_confident)
+    return keep & ~white_background(geometry.frames) if settings.drop_white_background else keep
+
+
+def gaussians_from_geometry(
+    frames: Float[Tensor, "V 3 H W"],
+    depth: Float[Tensor, "V H W"],
+    confidence: Float[Tensor, "V H W"],
+    cameras: Cameras,
+) -> Gaussians:
+    """Geometry mode: a disc per pixel in the surface the depth describes, as opaque as the network is sure.
+
+    Confidence is 1 + e^x of the head's value x; the opacity is that value's sigmoid, `1 - 1 / confidence`.
+    """
+    discs = concatenate(
+        [lift_view(frames[view], depth[view], cameras[view], LiftSettings()) for view in range(len(frames))]
+    )
+    return replace(discs, opacities=(1 - 1 / confidence).reshape(-1).clamp(0, 1))
+
+
+class _Doubts:
+    """Collects reasons not to trust a result and says them once."""
+
+    def __init__(self, views: int) -> None:
+        self.medians: list[Tensor] = []
+        self.lonely: list[int] = []
+        self.views = views
+
+    def add_confidence(self, confidence: Float[Tensor, "V H W"]) -> None:
+        self.medians.append(confidence.flatten(1).median(1).values.cpu())
+
+    def add_overlap(self, shares: Float[Tensor, "V"]) -> None:
+        self.lonely = torch.nonzero(shares < LOW_OVERLAP).flatten().tolist()
+
+    def warn(self) -> None:
+        median = torch.stack(self.medians).median(0).values
+        unsure = torch.nonzero(median < LOW_CONFIDENCE).flatten().tolist()
+        if self.lonely:
+            warnings.warn(
+                f"confidence is low: {_named(self.lonely, self.views)} shows hardly anything that another view shows",
+                LowConfidence,
+                stacklevel=3,
+            )
+        if unsure:
+            warnings.warn(
+                f"confidence is low: the network is unsure of the depth of {_named(unsure, self.views)}",
+                LowConfidence,
+                stacklevel=3,
+            )
+
+
+def _named(indices: Sequence[int], total: int) -> str:
+    if len(indices) == total:
+        return "every view"
+    return ("view " if len(indices) == 1 else "each of views ") + ", ".join(map(str, indices))
