@@ -24,6 +24,7 @@ from fourreal.view.thin import thin
 if TYPE_CHECKING:
     import viser
 
+WALL_CELL_PX = 384
 FIRST_COLOR, LAST_COLOR = (38, 99, 196), (214, 84, 38)
 
 
@@ -141,8 +142,48 @@ class RigLayer:
             if moving:
                 frustum.wxyz, frustum.position = quats[view], positions[view]
 
+    def set_visible(self, visible: bool) -> None:
+        for frustum in self.frusta:
+            frustum.visible = visible
+
     def _thumbnail(self, view: int, time: int) -> UInt8[np.ndarray, "H W 3"] | None:
         return None if self._grid is None else cell_picture(self._grid, view, time, self._thumbnail_px)
+
+
+class GridWall:
+    """All views of one moment side by side on a wall: what there is to see of a grid without cameras."""
+
+    def __init__(self, scene: viser.SceneApi, grid: VideoGrid, stage: Stage) -> None:
+        self._grid, self._shown = grid, 0
+        picture = self._picture(0)
+        # Within the first look of a window that is at least as wide as high.
+        reach = 1.8 * STAGE_DISTANCE * np.tan(np.deg2rad(stage.fov_y_deg) / 2)
+        width = reach * min(1.0, picture.shape[1] / picture.shape[0])
+        # The wall faces the viewer, who looks along +y with z up; pictures lie in x and y, y down.
+        upright = (np.sqrt(0.5), -np.sqrt(0.5), 0.0, 0.0)
+        self._handle = scene.add_image(
+            "/wall",
+            picture,
+            width,
+            width * picture.shape[0] / picture.shape[1],
+            wxyz=upright,
+            jpeg_quality=85,
+            cast_shadow=False,
+            receive_shadow=False,
+        )
+
+    def show(self, seconds: float) -> None:
+        time = nearest(self._grid.seconds, seconds)
+        if time != self._shown:
+            self._shown = time
+            self._handle.image = self._picture(time)
+
+    def _picture(self, time: int) -> UInt8[np.ndarray, "H W 3"]:
+        cells = [cell_picture(self._grid, view, time, WALL_CELL_PX) for view in range(self._grid.num_views)]
+        columns = int(np.ceil(np.sqrt(len(cells))))
+        cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+        rows = [np.concatenate(cells[first : first + columns], 1) for first in range(0, len(cells), columns)]
+        return np.concatenate(rows, 0)
 
 
 def cell_picture(grid: VideoGrid, view: int, time: int, longest_px: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -7,12 +7,9 @@ makes the worst case (nothing repeats) an eighth smaller.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,10 +20,8 @@ from fourreal.core.gaussians import DynamicScene
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.view.layers import RigLayer, SplatLayer, rig_of
-from fourreal.view.stage import STAGE_DISTANCE, Stage
-
-if TYPE_CHECKING:
-    import viser
+from fourreal.view.stage import Stage
+from fourreal.view.viser_server import set_first_look, solid_color, start_server, stop_server
 
 CENTER_STEP = 2.0**-10  # stage units, a ten-thousandth of the viewing distance
 CLIENT_MB = 0.9  # the viewer's client without any scene, rounded up
@@ -98,11 +93,10 @@ def write_page(
 def _record(
     scene: DynamicScene, cameras: Cameras | None, grid: VideoGrid | None, options: PageOptions, progress: Progress
 ) -> bytes:
-    stage = (
-        Stage.for_cameras(cameras) if cameras is not None else Stage.for_gaussians(scene.at(float(scene.seconds[0])))
-    )
-    with _silent_server() as server:
-        server.scene.world_axes.visible = False
+    stage = Stage.of(scene, cameras)
+    # Recordings can only be taken from a server; this one is on a free local port that nobody visits.
+    server = start_server("127.0.0.1", 0)
+    try:
         set_first_look(server, stage)
         if options.background is not None:
             server.scene.set_background_image(solid_color(options.background), format="png")
@@ -121,43 +115,9 @@ def _record(
             recording.insert_sleep(durations[index] / options.speed)
             progress(index + 1, len(moments))
         html = recording.as_html()
-    return html.replace("<title>Viser</title>", f"<title>{_escaped(options.title)}</title>", 1).encode()
-
-
-def set_first_look(server: viser.ViserServer, stage: Stage) -> None:
-    """Put the viewer's camera where the stage says, its up the stage's."""
-    up = stage.up.numpy()
-    server.scene.set_up_direction(up)
-    camera = server.initial_camera
-    camera.position, camera.look_at, camera.up = stage.eye.numpy(), np.zeros(3), up
-    camera.fov = math.radians(stage.fov_y_deg)
-    camera.near, camera.far = STAGE_DISTANCE / 1000, STAGE_DISTANCE * 1000
-
-
-def solid_color(rgb: tuple[float, float, float]) -> np.ndarray:
-    """A small picture of one colour (sRGB in [0, 1]): the viewer takes backgrounds as images."""
-    if not all(0 <= channel <= 1 for channel in rgb):
-        raise InputError(f"a background colour has three values from 0 to 1; got {rgb}")
-    return np.full((4, 4, 3), np.round(np.asarray(rgb) * 255), dtype=np.uint8)
-
-
-@contextlib.contextmanager
-def _silent_server() -> Iterator[viser.ViserServer]:
-    """A viewer on a free local port that nobody visits: recordings can only be taken from one."""
-    import rich
-    import viser
-
-    # The viewer announces its start and its end on the global console whatever `verbose` says.
-    console = rich.get_console()
-    was_quiet, console.quiet = console.quiet, True
-    try:
-        server = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
-        try:
-            yield server
-        finally:
-            server.stop()
     finally:
-        console.quiet = was_quiet
+        stop_server(server)
+    return html.replace("<title>Viser</title>", f"<title>{_escaped(options.title)}</title>", 1).encode()
 
 
 def _refuse_hopeless(scene: DynamicScene, options: PageOptions) -> None:

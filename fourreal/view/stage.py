@@ -8,20 +8,21 @@ the distance to it `STAGE_DISTANCE`. Axes keep their directions; which one is up
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from fourreal.core.camera_paths import focus_point
 from fourreal.core.cameras import Cameras
-from fourreal.core.gaussians import Gaussians
+from fourreal.core.gaussians import DynamicScene, Gaussians
 from fourreal.core.rotations import matrix_to_quat, quat_to_matrix
+from fourreal.splat.sh import view_colors
 
 STAGE_DISTANCE = 10.0
-STEP_FORWARD = 0.8
+STEP_FORWARD, STEP_BACK = 0.8, 2.2
 SNAP_TO_AXIS_DEG = 40.0
 # Covariances travel as float16: below the first its steps are too coarse for a shape (and the splat
 # is far below a pixel), beyond the second they overflow.
@@ -45,6 +46,22 @@ class Stage:
     up: Float[Tensor, "3"]
     eye: Float[Tensor, "3"]
     fov_y_deg: float
+
+    @classmethod
+    def of(cls, scene: DynamicScene | None, cameras: Cameras | None) -> Stage:
+        """The stage by what there is to go by.
+
+        With cameras alone there is nothing to see but them: then the viewer stands behind and above
+        them. With nothing at all it looks along +y.
+        """
+        if cameras is not None:
+            stage = cls.for_cameras(cameras)
+            behind = stage.eye * STEP_BACK + stage.up * 0.5 * STAGE_DISTANCE
+            return stage if scene is not None else replace(stage, eye=behind, fov_y_deg=60.0)
+        if scene is not None:
+            return cls.for_gaussians(scene.at(float(scene.seconds[0])))
+        eye, up = torch.tensor([0.0, -STAGE_DISTANCE, 0.0]), torch.tensor([0.0, 0.0, 1.0])
+        return cls(torch.zeros(3), 1.0, up, eye, 60.0)
 
     @classmethod
     def for_cameras(cls, cameras: Cameras) -> Stage:
@@ -86,21 +103,31 @@ class StagedSplats:
 
     centers: Float32[np.ndarray, "N 3"]
     covariances: Float32[np.ndarray, "N 3 3"]
-    rgbs: Float32[np.ndarray, "N 3"]
-    opacities: Float32[np.ndarray, "N 1"]
+    rgbs: UInt8[np.ndarray, "N 3"]
+    opacities: UInt8[np.ndarray, "N 1"]
 
 
 def stage_splats(gaussians: Gaussians, stage: Stage) -> StagedSplats:
-    """Gaussians on a stage. The viewer has one colour per splat: the view-independent one."""
+    """Gaussians on a stage.
+
+    The viewer has one colour per splat; view-dependent ones are those of the first look's direction.
+    """
     gaussians = gaussians.detach().to("cpu")
+    viewpoint = stage.origin + stage.eye / stage.scale
+    colors = view_colors(gaussians.sh, gaussians.means, viewpoint, gaussians.sh_degree)
     stds = (gaussians.scales * stage.scale).clamp(SMALLEST_STD, LARGEST_STD)
     axes = quat_to_matrix(gaussians.quats_wxyz) * stds[:, None, :]
     return StagedSplats(
         stage.points(gaussians.means),
         (axes @ axes.mT).float().numpy(),
-        gaussians.base_colors.float().numpy(),
-        gaussians.opacities.clamp(0, 1).float()[:, None].numpy(),
+        _bytes(colors),
+        _bytes(gaussians.opacities[:, None]),
     )
+
+
+def _bytes(values: Float[Tensor, "N C"]) -> UInt8[np.ndarray, "N C"]:
+    """[0, 1] to 0..255, rounded; the viewer itself would truncate."""
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
 def world_up(cameras: Cameras) -> Float[Tensor, "3"]:

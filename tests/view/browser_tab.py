@@ -69,6 +69,15 @@ class Tab:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def press(self, key: str, *, control: bool = False) -> None:
+        text = {} if control or len(key) > 1 else {"text": key}
+        text = {"text": "\r"} if key == "Enter" else text
+        code = {"windowsVirtualKeyCode": 13 if key == "Enter" else ord(key.upper())}
+        commands = {"commands": ["selectAll"]} if control and key == "a" else {}
+        modifiers = 2 if control else 0
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, modifiers=modifiers, **code, **text, **commands)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, modifiers=modifiers, **code)
+
     def wait_for(self, condition: str, seconds: float = 30.0) -> None:
         """Until a JavaScript expression is true."""
         deadline = time.monotonic() + seconds

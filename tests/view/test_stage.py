@@ -13,6 +13,7 @@ from fourreal.core.camera_paths import arc
 from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.gaussians import Gaussians
 from fourreal.core.rotations import axis_angle_to_matrix, quat_to_matrix, rigid
+from fourreal.splat.sh import sh_basis
 from fourreal.view.stage import LARGEST_STD, SMALLEST_STD, STAGE_DISTANCE, Stage, fov_y_deg, stage_splats, world_up
 
 
@@ -40,7 +41,20 @@ def test_covariances_are_the_scaled_ones():
         rotation = quat_to_matrix(quats[index]).double()
         expected = rotation @ torch.diag(scales[index].double() ** 2) @ rotation.T * stage.scale**2
         np.testing.assert_allclose(splats.covariances[index], expected, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(splats.rgbs, gaussians.base_colors, atol=1e-6)
+    np.testing.assert_allclose(splats.rgbs / 255, gaussians.base_colors, atol=0.5001 / 255)
+    np.testing.assert_allclose(splats.opacities[:, 0] / 255, gaussians.opacities, atol=0.5001 / 255)
+
+
+def test_view_dependent_colours_are_those_of_the_first_look():
+    sh = torch.randn(6, 9, 3) * 0.2
+    quats = torch.tensor([[1.0, 0, 0, 0]] * 6)
+    gaussians = Gaussians(torch.randn(6, 3) * 0.3, quats, torch.full((6, 3), 0.1), torch.ones(6), sh)
+    stage = Stage.for_cameras(rig())
+    eye = stage.origin + stage.eye / stage.scale
+    for index in range(6):
+        direction = torch.nn.functional.normalize(gaussians.means[index] - eye, dim=0)
+        expected = (0.5 + sh_basis(direction, 2) @ sh[index]).clamp(0, 1)
+        np.testing.assert_allclose(stage_splats(gaussians, stage).rgbs[index] / 255, expected, atol=0.501 / 255)
 
 
 def test_pictures_do_not_change_on_the_stage():

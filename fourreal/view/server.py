@@ -1,0 +1,244 @@
+"""The live viewer: a scene, its cameras and its grid in a browser, moment by moment.
+
+Listens on this machine only unless told otherwise. What is shown stands on a `Stage`; click a
+camera to look through it.
+"""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from fourreal.core.cameras import Cameras
+from fourreal.core.errors import InputError
+from fourreal.core.gaussians import DynamicScene
+from fourreal.core.grid import VideoGrid
+from fourreal.core.rotations import quat_to_matrix
+from fourreal.view.layers import GridWall, RigLayer, SplatLayer, rig_of
+from fourreal.view.panels import GridPanel, TimePanel
+from fourreal.view.stage import Stage, fov_y_deg
+from fourreal.view.viser_server import set_first_look, solid_color, start_server, stop_server
+
+if TYPE_CHECKING:
+    import viser
+
+UpAxis = Literal["automatic", "+x", "-x", "+y", "-y", "+z", "-z"]
+"""automatic: what is up for the input cameras, see `stage.world_up`."""
+UP_AXES: tuple[UpAxis, ...] = ("automatic", "+x", "-x", "+y", "-y", "+z", "-z")
+
+
+@dataclass(frozen=True)
+class ViewerOptions:
+    """How the viewer starts.
+
+    Attributes:
+        port: where to listen; the next free one is taken when it is in use, 0 takes any.
+        host: 127.0.0.1 is seen from this machine only, 0.0.0.0 from the network.
+        open_browser: show it at once.
+        max_gaussians: draw at most so many at a time, the most visible ones; browsers choke on more.
+        background: sRGB in [0, 1].
+        speed: 1 plays in the scene's own time.
+        thumbnail_px: longer side of the frames in the frusta.
+    """
+
+    port: int = 8080
+    host: str = "127.0.0.1"
+    open_browser: bool = True
+    max_gaussians: int = 500_000
+    background: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    speed: float = 1.0
+    thumbnail_px: int = 192
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise InputError(f"a port is a number from 0 to 65535; got {self.port}")
+        if self.max_gaussians < 1 or self.thumbnail_px < 1 or not self.speed > 0:
+            raise InputError(f"a viewer needs a positive Gaussian limit, speed and thumbnail size; got {self}")
+
+
+def serve(
+    *,
+    scene: DynamicScene | None = None,
+    grid: VideoGrid | None = None,
+    cameras: Cameras | None = None,
+    options: ViewerOptions = ViewerOptions(),
+) -> Viewer:
+    """Start a viewer of a scene, of a grid, or of a scene with the grid it was made from.
+
+    Returns at once; call `wait()` on the result to serve until interrupted, `stop()` to end.
+
+    Raises:
+        InputError: neither is given, or cameras and grid do not fit.
+    """
+    if scene is None and grid is None:
+        raise InputError("a viewer needs a scene, a grid or both; got neither")
+    rig = rig_of(scene, grid, cameras)
+    solid_color(options.background)
+    viewer = Viewer(scene, grid, rig, options)
+    if options.open_browser:
+        webbrowser.open(viewer.url)
+    return viewer
+
+
+class Viewer:
+    """A running viewer; made by `serve`.
+
+    Attributes:
+        server: the viser server, for adding things of one's own.
+        time: the time panel; `viewer.time.slider.value = 3` shows step 3 everywhere.
+        grid_panel: the grid's frames, when there is a grid.
+        stage: where the scene's world sits in the viewer's.
+        layers: everything that follows the time.
+        rig_layer: the frusta, when cameras are known.
+        notes: sentences a user should see, e.g. that not all Gaussians are drawn.
+    """
+
+    def __init__(
+        self, scene: DynamicScene | None, grid: VideoGrid | None, rig: Cameras | None, options: ViewerOptions
+    ) -> None:
+        self.server = start_server(options.host, options.port)
+        self._done = threading.Event()
+        self.stage = Stage.of(scene, rig)
+        self.notes: tuple[str, ...] = ()
+        self.layers: list[SplatLayer | RigLayer | GridWall | GridPanel] = []
+        self.rig_layer: RigLayer | None = None
+        self.grid_panel: GridPanel | None = None
+
+        try:
+            self._build(scene, grid, rig, options)
+        except BaseException:
+            stop_server(self.server)
+            raise
+
+    def _build(
+        self, scene: DynamicScene | None, grid: VideoGrid | None, rig: Cameras | None, options: ViewerOptions
+    ) -> None:
+        self.server.gui.main_panel.dock_right()
+        self.server.gui.configure_theme(control_width="large", show_share_button=False, show_logo=False)
+        set_first_look(self.server, self.stage)
+        if scene is not None:
+            self.layers.append(self._splats(scene, options.max_gaussians))
+        if rig is not None:
+            self.rig_layer = RigLayer(self.server.scene, rig, self.stage, grid, thumbnail_px=options.thumbnail_px)
+            self.layers.append(self.rig_layer)
+        elif scene is None and grid is not None:
+            self.layers.append(GridWall(self.server.scene, grid, self.stage))
+        source = scene if scene is not None else grid
+        assert source is not None
+        self.time = TimePanel(self.server.gui, source.seconds.tolist(), options.speed, self._show)
+        if grid is not None:
+            self.grid_panel = GridPanel(self.server.gui, grid)
+            self.layers.append(self.grid_panel)
+        self._add_look_panel(options)
+        for note in self.notes:
+            self.server.gui.add_markdown(f"*{note}*")
+
+    # ---- for callers -------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        return self.server.get_port()
+
+    @property
+    def url(self) -> str:
+        host = self.server.get_host()
+        return f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{self.port}"
+
+    @property
+    def step(self) -> int:
+        """Index of the moment shown."""
+        return self.time.slider.value
+
+    def show_step(self, index: int) -> None:
+        """Show a moment to everybody who is looking."""
+        self.time.slider.value = index
+
+    def look_through(self, client: viser.ClientHandle, view: int) -> None:
+        """Put one visitor's camera where an input camera stands, and the frusta out of its way."""
+        assert self.rig_layer is not None
+        camera = self.rig_layer.cameras_at(self.time.seconds)[view]
+        quat, position = (values[0] for values in self.stage.poses(camera.reshape(1)))
+        rotation = quat_to_matrix(torch.from_numpy(quat)).numpy()
+        self._show_cameras.value = False
+        with client.atomic():
+            client.camera.position = position
+            client.camera.up_direction = -rotation[:, 1]
+            client.camera.look_at = position + rotation[:, 2] * np.linalg.norm(position)
+            client.camera.fov = np.deg2rad(fov_y_deg(camera))
+
+    def wait(self) -> None:
+        """Serve until `stop()` or Ctrl-C."""
+        try:
+            while not self._done.wait(1.0):
+                pass
+        except KeyboardInterrupt:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the viewer and free its port; a second call does nothing."""
+        if self._done.is_set():
+            return
+        self._done.set()
+        self.time.stop()
+        stop_server(self.server)
+
+    def __enter__(self) -> Viewer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # ---- building ----------------------------------------------------------------------------
+
+    def _show(self, index: int) -> None:
+        seconds = self.time.seconds
+        with self.server.atomic():
+            for layer in self.layers:
+                layer.show(seconds)
+
+    def _splats(self, scene: DynamicScene, at_most: int) -> SplatLayer:
+        largest = max(len(scene.at(seconds)) for seconds in scene.seconds.tolist())
+        keep = min(1.0, at_most / max(largest, 1))
+        if keep < 1:
+            drawn = f"{at_most:,} of up to {largest:,} Gaussians are drawn, the most visible ones"
+            self.notes = (*self.notes, f"{drawn}; raise max_gaussians for more")
+        return SplatLayer(self.server.scene, scene, self.stage, keep=keep)
+
+    def _add_look_panel(self, options: ViewerOptions) -> None:
+        gui, scene = self.server.gui, self.server.scene
+        with gui.add_folder("Look"):
+            self._show_cameras = gui.add_checkbox("Show cameras", True, visible=self.rig_layer is not None)
+            self.background = gui.add_rgb("Background", tuple(solid_color(options.background)[0, 0].tolist()))
+            self.up_axis = gui.add_dropdown("Up", UP_AXES, initial_value="automatic")
+        scene.set_background_image(solid_color(options.background), format="png")
+        self.background.on_update(
+            lambda _: scene.set_background_image(np.full((4, 4, 3), self.background.value, np.uint8), format="png")
+        )
+        self.up_axis.on_update(lambda _: self._set_up(self.up_axis.value))
+        if self.rig_layer is None:
+            return
+        frusta = self.rig_layer.frusta
+        self._show_cameras.on_update(lambda _: self.rig_layer and self.rig_layer.set_visible(self._show_cameras.value))
+        for view, frustum in enumerate(frusta):
+            frustum.on_click(lambda event, view=view: self.look_through(event.client, view))
+        choose = gui.add_button("Look through the view above" if self.grid_panel else "Look through the first camera")
+
+        @choose.on_click
+        def _(event: viser.GuiEvent) -> None:
+            if event.client is not None:
+                self.look_through(event.client, self.grid_panel.view.value if self.grid_panel else 0)
+
+    def _set_up(self, axis: UpAxis) -> None:
+        up = self.stage.up.numpy() if axis == "automatic" else _axis(axis)
+        self.server.scene.set_up_direction(up)
+        for client in self.server.get_clients().values():
+            client.camera.up_direction = up
+
+
+def _axis(name: str) -> np.ndarray:
+    return np.eye(3)["xyz".index(name[1])] * (1.0 if name[0] == "+" else -1.0)

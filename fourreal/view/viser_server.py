@@ -1,0 +1,62 @@
+"""Starting, aiming and stopping viser's server, which the live viewer serves from and pages are recorded with."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from fourreal.core.errors import InputError
+from fourreal.view.stage import STAGE_DISTANCE, Stage
+
+if TYPE_CHECKING:
+    import viser
+
+
+def start_server(host: str, port: int) -> viser.ViserServer:
+    """A server without anything in its scene; the next free port is taken when `port` is in use, any for 0."""
+    import viser
+
+    with _quiet_console():
+        server = viser.ViserServer(host=host, port=port, label="fourreal", verbose=False)
+    server.scene.world_axes.visible = False
+    return server
+
+
+def stop_server(server: viser.ViserServer) -> None:
+    with _quiet_console():
+        server.stop()
+
+
+def set_first_look(server: viser.ViserServer, stage: Stage) -> None:
+    """Put the viewer's camera where the stage says, its up the stage's."""
+    up = stage.up.numpy()
+    server.scene.set_up_direction(up)
+    camera = server.initial_camera
+    camera.position, camera.look_at, camera.up = stage.eye.numpy(), np.zeros(3), up
+    camera.fov = math.radians(stage.fov_y_deg)
+    camera.near, camera.far = STAGE_DISTANCE / 1000, STAGE_DISTANCE * 1000
+
+
+def solid_color(rgb: tuple[float, float, float]) -> UInt8[np.ndarray, "4 4 3"]:
+    """A small picture of one colour (sRGB in [0, 1]): viser takes backgrounds as images."""
+    if len(rgb) != 3 or not all(0 <= channel <= 1 for channel in rgb):
+        raise InputError(f"a background colour has three values from 0 to 1; got {rgb}")
+    return np.full((4, 4, 3), np.round(np.asarray(rgb) * 255), dtype=np.uint8)
+
+
+@contextlib.contextmanager
+def _quiet_console() -> Iterator[None]:
+    """viser announces its start and its end on the global console whatever `verbose` says."""
+    import rich
+
+    console = rich.get_console()
+    was_quiet, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = was_quiet
