@@ -53,7 +53,7 @@ def embed_references(
     return rearrange(tokens, "b v t s d -> b (v t s) d")
 
 
-def _patches(patch_embedding: nn.Module, latents: Float[Tensor, "B V C t h w"]) -> Float[Tensor, "B V t s D"]:
+def _patches(patch_embedding: nn.Module, latents: Float[Tensor, "B V C t h w"]) -> Float[Tensor, "B V t2 s D"]:
     patches = patch_embedding(rearrange(latents, "b v c t h w -> (b v) c t h w"))
     return rearrange(patches, "(b v) d t h w -> b v t (h w) d", b=latents.shape[0])
 

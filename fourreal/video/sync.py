@@ -137,7 +137,7 @@ class Synchronisation(nn.Module):
         """The shared modulation from the embedding of the diffusion time (one, or one a token)."""
         time = time if time.ndim == 3 else time.unsqueeze(1)
         if self.time is None:
-            return time.new_zeros(1, 1, 2, time.shape[-1])
+            return time.new_zeros(*time.shape[:2], 2, time.shape[-1])
         return self.time(nn.functional.silu(time)).unflatten(-1, (2, -1))
 
 
