@@ -125,10 +125,13 @@ def _seen_before(depth: Float[Tensor, "V H W"], cameras: Cameras, view: int, tol
     points = camera.unproject(camera.pixel_centers().reshape(-1, 2), depth[view].flatten())
     for earlier in range(view):
         pixels, there = cameras[earlier].project(points)
-        column, row = pixels.floor().long().unbind(-1)
-        inside = (there > 0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        shown = depth[earlier, row.clamp(0, height - 1), column.clamp(0, width - 1)]
-        seen |= inside & ((shown - there).abs() < tolerance * there)
+        corner = (pixels - 0.5).floor().long()
+        # Any of the four pixels around will do: on a slope the nearest one alone may be a step too deep.
+        for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            column, row = corner[:, 0] + right, corner[:, 1] + down
+            inside = (there > 0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+            shown = depth[earlier, row.clamp(0, height - 1), column.clamp(0, width - 1)]
+            seen |= inside & ((shown - there).abs() < tolerance * there)
     return seen.reshape(height, width)
 
 

@@ -1,0 +1,67 @@
+"""`fourreal export`: a scene folder to other programs' formats; cameras of a grid or scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+SceneFormat = Literal["ply", "spz", "splat", "sog", "gltf", "4dgs", "usd"]
+CameraFormat = Literal["nerfstudio", "colmap"]
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a scene or its cameras in another program's format.
+
+    Scenes: ply, spz, splat, sog and gltf are one file per time in a folder; 4dgs and usd are one animated
+    file. Cameras of a scene or a grid: nerfstudio (transforms.json) and colmap (text). What each
+    format keeps, with measured errors, is in docs/formats.md.
+
+    Examples:
+        fourreal export scene --format ply --out splats
+        fourreal export scene --format usd --out scene.usdc
+        fourreal export grid --format colmap --out colmap
+    """
+
+    path: tyro.conf.Positional[Path]
+    """Scene or grid folder."""
+    format: SceneFormat | CameraFormat
+    """Format to write."""
+    out: Path
+    """Folder (one file per time, cameras) or file (4dgs, usd) to write."""
+    up: Literal["y", "z"] = "z"
+    """Which world axis points up, told to formats that keep it (gltf, 4dgs, usd)."""
+    time: int | None = None
+    """Cameras only: the one time (its index) whose images or points to write. nerfstudio and COLMAP expect a
+    world that stands still."""
+    overwrite: bool = False
+    """Replace what exists."""
+
+    def run(self) -> None:
+        from fourreal.core.errors import InputError
+        from fourreal.core.progress import progress_bar
+        from fourreal.files.export import export_scene
+        from fourreal.files.export_cameras import export_cameras
+        from fourreal.files.grid_folder import StoredGrid
+        from fourreal.files.open_any import folder_kind, open_any
+        from fourreal.files.scene_folder import load_scene
+
+        if self.format == "nerfstudio" or self.format == "colmap":
+            opened = open_any(self.path)
+            source = opened.grid if isinstance(opened, StoredGrid) else opened
+            export_cameras(source, self.out, self.format, time=self.time, overwrite=self.overwrite)
+            print(f"{self.out}: cameras for {self.format}")
+            return
+        if folder_kind(self.path) == "grid":
+            raise InputError(
+                f"{self.path} is a grid; it has frames and cameras but no Gaussians to write as {self.format}"
+            )
+        with progress_bar(f"export {self.format}") as progress:
+            written = export_scene(
+                load_scene(self.path), self.out, self.format, up=self.up, overwrite=self.overwrite, progress=progress
+            )
+        size = sum(path.stat().st_size for path in written)
+        print(f"{self.out}: {len(written)} file{'s' * (len(written) > 1)}, {size / 1e6:.1f} MB")
