@@ -49,8 +49,10 @@ def from_entries(shared: Fields, entries: Sequence[Fields]) -> Cameras:
     """The flat batch of cameras described by nerfstudio keys; an entry's own intrinsics win over shared ones.
 
     Raises:
-        InputError: a key is missing or not a number, a pose is not rigid, a lens is distorted.
+        InputError: no entries, a key is missing or not a number, a pose is not rigid, a lens is distorted.
     """
+    if not entries:
+        raise InputError(f"{shared.where}: expected at least one camera, got none")
     image_size = read_image_size(shared)
     intrinsics = torch.tensor([_intrinsic_matrix(shared, entry) for entry in entries], dtype=torch.float64)
     world_to_cam = torch.stack([_from_opengl(entry) for entry in entries])

@@ -12,6 +12,7 @@ layout of its released code.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ def read_ply(path: str | Path) -> Gaussians:
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a .ply of 3D Gaussians")
     try:
+        _require_header(path)
         data = gsply.plyread(path)
     except (ValueError, OSError, KeyError, IndexError, OverflowError, MemoryError) as error:
         raise InputError(
@@ -114,6 +116,14 @@ def from_gsplat_data(data: GSData) -> Gaussians:
     if data.shN is not None and data.shN.size:
         sh = torch.cat([sh, _tensor(data.shN)], 1)
     return Gaussians(_tensor(data.means), unit_quats(_tensor(data.quats)), scales.float(), opacities.float(), sh)
+
+
+def _require_header(path: Path) -> None:
+    """Refuse a file whose header does not end: gsply would look for the end forever."""
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    if not head.startswith(b"ply") or not re.search(rb"\nend_header[ \r]*\n", head):
+        raise ValueError("no .ply header")
 
 
 def unit_quats(quats_wxyz: Float[Tensor, "N 4"]) -> Float[Tensor, "N 4"]:
