@@ -1,0 +1,68 @@
+"""Features on disk, by the content of the frames and the weights of the network.
+
+A key is a hash of the pixels, their shape and the network's fingerprint, so a changed frame or a
+changed weight is another entry and nothing ever has to be invalidated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fourreal.core.atomic import atomic_file
+from fourreal.perception.feature_network import ImageFeatures, VideoFeatures
+
+
+class FeatureCache:
+    """Features of frames and videos, computed once. A damaged entry is computed again."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.hits = self.misses = 0
+
+    def images(self, network: ImageFeatures, frames: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N D"]:
+        """Features of a batch of frames, kept as one entry."""
+        return self._remember(network.fingerprint, frames, lambda: network(frames))
+
+    def video(self, network: VideoFeatures, video: Float[Tensor, "T 3 H W"]) -> Float[Tensor, "D"]:
+        """Features of one video."""
+        return self._remember(network.fingerprint, video, lambda: network(video))
+
+    def _remember(self, fingerprint: str, frames: Tensor, compute: Callable[[], Tensor]) -> Tensor:
+        from safetensors.torch import save_file
+
+        key = frames_hash(frames, fingerprint)
+        path = self.folder / key[:2] / f"{key}.safetensors"
+        known = _read(path)
+        if known is not None:
+            self.hits += 1
+            return known
+        self.misses += 1
+        features = compute().detach().cpu().contiguous()
+        with atomic_file(path) as partial:
+            save_file({"features": features}, partial)
+        return features
+
+
+def frames_hash(frames: Tensor, fingerprint: str) -> str:
+    """SHA-256 of pixels, shape, number format and network."""
+    values = frames.detach().cpu().contiguous()
+    digest = hashlib.sha256(f"{fingerprint}|{values.dtype}|{tuple(values.shape)}|".encode())
+    digest.update(values.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> Tensor | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)["features"]
+    except (OSError, KeyError, SafetensorError):
+        return None
