@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -192,3 +194,13 @@ def test_nothing_half_written_remains(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="fps"):
         write_video(tmp_path / "a.mp4", moving_square(), fps=0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_that_claims_an_absurd_size_is_refused(tmp_path: Path) -> None:
+    """A few bytes that would unpack to ten gigabytes: 60000 x 60000 pixels, said by the header alone."""
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", b"")]
+    body = b"".join(struct.pack(">I", len(b)) + t + b + struct.pack(">I", zlib.crc32(t + b)) for t, b in chunks)
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    with pytest.raises(InputError, match=r"bomb\.png cannot be read as an image"):
+        read_image(tmp_path / "bomb.png")
