@@ -12,6 +12,7 @@ layout of its released code.
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,11 @@ def write_ply(path: str | Path, gaussians: Gaussians) -> None:
     import gsply
 
     with atomic_file(path) as partial:
-        gsply.plywrite(partial, to_gsplat_data(gaussians))
+        try:
+            gsply.plywrite(partial, to_gsplat_data(gaussians))
+        except OSError as error:
+            # NumPy reports a short write without saying why; a full disk is why.
+            raise OSError(error.errno or errno.ENOSPC, error.strerror or str(error)) from error
 
 
 def read_ply(path: str | Path) -> Gaussians:

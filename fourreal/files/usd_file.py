@@ -9,6 +9,7 @@ Source: OpenUSD schema UsdVolParticleField3DGaussianSplat (OpenUSD 26.03 and lat
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,12 @@ def write_usd(path: str | Path, steps: Sequence[Gaussians], seconds: Float[Tenso
     for step, time in [(steps[0], Usd.TimeCode.Default()), *zip(steps, map(Usd.TimeCode, codes), strict=True)]:
         _set_step(splats, step, time)
     with atomic_file(path) as partial:
-        if not stage.GetRootLayer().Export(str(partial)):
+        try:
+            written = stage.GetRootLayer().Export(str(partial))
+        except RuntimeError as error:  # Tf.ErrorException, pages long; the reason is the first quotation
+            reason = re.search(r"'([^']*)'\s*$", str(error).strip().partition("\n")[0])
+            raise InputError(f"{path} cannot be written as USD: {reason[1] if reason else 'unknown error'}") from error
+        if not written:
             raise InputError(f"{path} cannot be written as USD; expected a writable place and .usd, .usda or .usdc")
 
 

@@ -74,3 +74,14 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="may write"), atomic_folder(tmp_path / "grid"):
         pass
+
+
+def test_a_file_inside_an_atomic_folder_fails_under_the_folder_s_name(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="no space left") as caught,
+        atomic_folder(tmp_path / "out") as folder,
+        atomic_file(folder / "deep" / "inner.bin"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert "partial" not in str(caught.value)
+    assert visible(tmp_path) == []

@@ -253,6 +253,21 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, format: str, monkeypatch: py
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_short_write_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What NumPy, under gsply, raises on a full disk: an OSError without a number."""
+    import gsply
+
+    def short(path: Path, _) -> None:
+        path.write_bytes(b"ply")
+        raise OSError("69000 requested and 25456 written")
+
+    monkeypatch.setattr(gsply, "plywrite", short)
+    for scene_, target in ((scene(3), "one.ply"), (scene(3, 3), "many")):
+        with pytest.raises(InputError, match=f"no space left on the disk while writing .*{target};"):
+            export_scene(scene_, tmp_path / target, "ply")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_progress_is_reported(tmp_path: Path) -> None:
     calls = []
     export_scene(scene(3, 3, 3), tmp_path / "out", "splat", progress=lambda done, total: calls.append((done, total)))
