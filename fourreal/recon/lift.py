@@ -2,12 +2,13 @@
 
 Used for procedural grids, whose depth is exact, and wherever depth comes from outside. A disc lies
 in the surface the depth map describes, is as wide as the pixel's footprint there, and is left out
-when an earlier view already shows that piece of surface, so that eight views of a room cost
-little more than one.
+when another view shows that piece of surface at least as finely, so that eight views of a room
+cost little more than one.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,9 @@ from fourreal.core.gaussians import Gaussians, GaussianSequence, concatenate
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.core.rotations import matrix_to_quat
+
+COARSEST_SLANT = 0.1
+"""Cosine between surface and ray below which a slope no longer counts: about 84 degrees."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class LiftSettings:
     """
 
     footprint: float = 0.4
-    same_surface: float = 0.02
+    same_surface: float = 0.01
     edge: float = 6.0
     shell: float | None = 2.0
     opacity: float = 0.95
@@ -84,9 +88,10 @@ def lift_views(
         farthest = depth[hit].amax() if bool(hit.any()) else depth.new_tensor(1.0)
         depth = torch.where(hit, depth, settings.shell * farthest)
         hit = torch.ones_like(hit)
+    levels = torch.stack([_footprint_level(depth[view], cameras[view], settings) for view in range(len(cameras))])
     parts = []
     for view in range(len(cameras)):
-        keep = hit[view] & ~_seen_before(depth, cameras, view, settings.same_surface)
+        keep = hit[view] & ~_shown_elsewhere(depth, levels, cameras, view, settings.same_surface)
         discs = lift_view(frames[view], depth[view], cameras[view], settings)
         parts.append(discs.select(keep.flatten()))
     return concatenate(parts)
@@ -100,11 +105,10 @@ def lift_view(
     flat = torch.where(torch.isfinite(depth), depth, torch.ones_like(depth))
     points = camera.unproject(camera.pixel_centers().reshape(-1, 2), flat.flatten()).reshape(height, width, 3)
     pixel = flat / camera.intrinsics.diagonal()[:2].mean()
-    normals, slant = _surface_normals(points, flat, camera, settings.edge * pixel)
+    normals, slant, _ = _surface_normals(points, flat, camera, settings.edge * pixel)
     narrow = settings.footprint * pixel
-    # A slanted surface is crossed faster, so its disc is longer along the slope; the cap keeps
-    # grazing surfaces from smearing over their neighbours.
-    scales = torch.stack([narrow / slant.clamp(min=0.25), narrow, 0.1 * narrow], -1)
+    # A slanted surface is crossed faster, so its disc is longer along the slope.
+    scales = torch.stack([narrow / slant.clamp(min=COARSEST_SLANT), narrow, 0.1 * narrow], -1)
     quats = matrix_to_quat(_disc_axes(normals, points - camera.centers))
     return Gaussians.from_colors(
         points.reshape(-1, 3),
@@ -115,30 +119,58 @@ def lift_view(
     )
 
 
-def _seen_before(depth: Float[Tensor, "V H W"], cameras: Cameras, view: int, tolerance: float) -> Bool[Tensor, "H W"]:
-    """Pixels of `view` whose surface point an earlier view shows at the same depth."""
+def _footprint_level(depth: Float[Tensor, "H W"], camera: Cameras, settings: LiftSettings) -> Float[Tensor, "H W"]:
+    """How coarsely each pixel samples its surface, in steps of half as coarse again."""
+    flat = torch.where(torch.isfinite(depth), depth, torch.ones_like(depth))
+    pixel = flat / camera.intrinsics.diagonal()[:2].mean()
+    points = camera.unproject(camera.pixel_centers().reshape(-1, 2), flat.flatten()).reshape(*depth.shape, 3)
+    _, slant, smooth = _surface_normals(points, flat, camera, settings.edge * pixel)
+    # Without a neighbour on its surface a pixel sees it edge-on or at a silhouette: the coarsest look there is.
+    slant = torch.where(smooth, slant, slant.new_tensor(COARSEST_SLANT))
+    return (torch.log(pixel / slant.clamp(min=COARSEST_SLANT)) / math.log(1.5)).round()
+
+
+def _shown_elsewhere(
+    depth: Float[Tensor, "V H W"],
+    levels: Float[Tensor, "V H W"],
+    cameras: Cameras,
+    view: int,
+    tolerance: float,
+) -> Bool[Tensor, "H W"]:
+    """Pixels of `view` whose surface point another view shows more finely, or as finely and earlier.
+
+    Levels and view numbers order all views of a point, so its best one always stays. Inverse depth is
+    linear across a plane's image, so interpolating it is exact there; at a silhouette the interpolated
+    value belongs to neither surface and nothing is left out, which overlaps instead of gaping.
+    """
     height, width = depth.shape[1:]
-    seen = torch.zeros(height * width, dtype=torch.bool, device=depth.device)
-    if view == 0:
-        return seen.reshape(height, width)
     camera = cameras[view]
-    points = camera.unproject(camera.pixel_centers().reshape(-1, 2), depth[view].flatten())
-    for earlier in range(view):
-        pixels, there = cameras[earlier].project(points)
-        corner = (pixels - 0.5).floor().long()
-        # Any of the four pixels around will do: on a slope the nearest one alone may be a step too deep.
-        for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            column, row = corner[:, 0] + right, corner[:, 1] + down
-            inside = (there > 0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            shown = depth[earlier, row.clamp(0, height - 1), column.clamp(0, width - 1)]
-            seen |= inside & ((shown - there).abs() < tolerance * there)
-    return seen.reshape(height, width)
+    shown = torch.zeros(height * width, dtype=torch.bool, device=depth.device)
+    far = torch.where(torch.isfinite(depth[view]), depth[view], torch.ones_like(depth[view]))
+    points = camera.unproject(camera.pixel_centers().reshape(-1, 2), far.flatten())
+    size = points.new_tensor([width, height])
+    # At an edge of a surface the neighbouring pixel's look is another surface's: count the coarsest around.
+    around = torch.nn.functional.max_pool2d(levels[:, None], 3, stride=1, padding=1)
+    for other in range(len(cameras)):
+        if other == view:
+            continue
+        pixels, there = cameras[other].project(points)
+        inside = (there > 0) & ((pixels >= 0.5) & (pixels <= size - 0.5)).all(-1)
+        grid = torch.where(inside[:, None], pixels / size * 2 - 1, torch.zeros_like(pixels))[None, None]
+        inverse = torch.nn.functional.grid_sample(1 / depth[other][None, None], grid, align_corners=False).flatten()
+        level = torch.nn.functional.grid_sample(
+            around[other][None], grid, mode="nearest", align_corners=False
+        ).flatten()
+        own = levels[view].flatten()
+        better = (level < own) | ((level == own) & (other < view))
+        shown |= inside & better & ((inverse * there - 1).abs() < tolerance)
+    return shown.reshape(height, width)
 
 
 def _surface_normals(
     points: Float[Tensor, "H W 3"], depth: Float[Tensor, "H W"], camera: Cameras, edge: Float[Tensor, "H W"]
-) -> tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W"]]:
-    """Unit normals towards the camera and their cosine to the viewing ray.
+) -> tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W"], Bool[Tensor, "H W"]]:
+    """Unit normals towards the camera, their cosine to the viewing ray, and where a slope was found.
 
     Each axis takes the neighbour that is nearer in depth, so that a silhouette pixel follows its own
     surface; with no neighbour on its surface a pixel faces the camera.
@@ -147,9 +179,10 @@ def _surface_normals(
     along_y, whole_y = _tangent(points, depth, 0, edge)
     rays = torch.nn.functional.normalize(points - camera.centers, dim=-1)
     normals = torch.nn.functional.normalize(torch.linalg.cross(along_y, along_x), dim=-1)
-    normals = torch.where((whole_x & whole_y)[..., None], normals, -rays)
+    smooth = whole_x & whole_y
+    normals = torch.where(smooth[..., None], normals, -rays)
     cosine = -(normals * rays).sum(-1)
-    return normals, cosine.clamp(min=1e-3)
+    return normals, cosine.clamp(min=1e-3), smooth
 
 
 def _tangent(

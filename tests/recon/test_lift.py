@@ -46,7 +46,7 @@ def test_renders_of_the_scene_are_the_frames() -> None:
         render = rasterize(scene.steps[time], grid.cameras)
         shown = torch.isfinite(depth[:, time])
         error = (render.color - grid.frames[:, time]).square().mean(1)[shown].mean()
-        assert float(-10 * error.log10()) > 27
+        assert float(-10 * error.log10()) > 26
         off = ((render.depth - depth[:, time]) / depth[:, time]).abs()[shown]
         assert float(off.median()) < 0.015  # one pixel of this slope changes the depth by 0.02
 
@@ -80,7 +80,21 @@ def test_a_surface_is_shown_once() -> None:
     assert grid.cameras is not None
     twice = VideoGrid.complete(grid.frames.expand(2, -1, -1, -1, -1), grid.seconds, grid.cameras.expand(2))
     once, both = lift_grid(grid, depth, DROP), lift_grid(twice, depth.expand(2, -1, -1, -1), DROP)
-    assert len(both.steps[0]) == len(once.steps[0]) == int(torch.isfinite(depth).sum())
+    assert len(once.steps[0]) == int(torch.isfinite(depth).sum())
+    # Where the sampling density changes both views stay, so that no gap opens between them.
+    assert len(once.steps[0]) <= len(both.steps[0]) < 1.35 * len(once.steps[0])
+
+
+def test_no_view_opens_holes_in_another() -> None:
+    grid, depth = sphere_on_plane(views=6, times=1, span_deg=70)
+    scene = lift_grid(grid, depth, DROP)
+    assert grid.cameras is not None
+    shown = torch.isfinite(depth[:, 0])
+    # One pixel in from the edges of what was seen: there the surroundings of a pixel exist too.
+    inner = -torch.nn.functional.max_pool2d(-shown.float(), 3, stride=1, padding=1) > 0
+    inner[:, [0, -1]], inner[:, :, [0, -1]] = False, False
+    alpha = rasterize(scene.steps[0], grid.cameras).alpha
+    assert float((alpha[inner] < 0.5).float().mean()) < 1e-3
 
 
 def test_sky_goes_to_a_shell_or_away() -> None:
