@@ -18,6 +18,7 @@ from fourreal.core.gaussians import DynamicScene
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import to_uint8
 from fourreal.view.contact_sheet import hatch
+from fourreal.view.smoothing import smooth
 from fourreal.view.stage import STAGE_DISTANCE, Stage, StagedSplats, fov_y_deg, stage_splats
 from fourreal.view.thin import thin
 
@@ -57,13 +58,22 @@ class SplatLayer:
     """The Gaussians of one moment, replaced as a whole when the time changes."""
 
     def __init__(
-        self, scene: viser.SceneApi, source: DynamicScene, stage: Stage, *, keep: float = 1.0, grid_step: float = 0.0
+        self,
+        scene: viser.SceneApi,
+        source: DynamicScene,
+        stage: Stage,
+        *,
+        seen_by: Cameras | None,
+        keep: float = 1.0,
+        grid_step: float = 0.0,
     ) -> None:
         """Args:
+        seen_by: the input cameras, to close the gaps between pixel-sized Gaussians, see `smooth`; None leaves them.
         keep: fraction of the Gaussians to show, see `thin`.
         grid_step: round centres to multiples of this (stage units), 0 for not at all. Rounded ones compress better.
         """
-        self._source, self._stage, self._keep, self._grid_step = source, stage, keep, grid_step
+        self._source, self._stage, self._seen_by = source, stage, seen_by
+        self._keep, self._grid_step = keep, grid_step
         first = self._splats(float(source.seconds[0]))
         self._handle = scene.add_gaussian_splats(
             "/splats", first.centers, first.covariances, first.rgbs, first.opacities
@@ -79,7 +89,10 @@ class SplatLayer:
         self._handle.set_gaussians(splats.centers, splats.covariances, splats.rgbs, splats.opacities)
 
     def _splats(self, seconds: float) -> StagedSplats:
-        splats = stage_splats(thin(self._source.at(seconds), self._keep), self._stage)
+        gaussians = thin(self._source.at(seconds), self._keep)
+        if self._seen_by is not None:
+            gaussians = smooth(gaussians, self._seen_by)
+        splats = stage_splats(gaussians, self._stage)
         if not self._grid_step:
             return splats
         rounded = np.round(splats.centers / self._grid_step) * self._grid_step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from fourreal.core.progress import Progress, silent
 from fourreal.core.rotations import axis_angle_to_matrix, rigid
 from fourreal.splat.rasterize import rasterize
 from fourreal.view.layers import rig_of
+from fourreal.view.smoothing import smooth
 from fourreal.view.stage import world_up
 from fourreal.view.view_time_path import Move, PathStart, Waypoint, cell_path, waypoints
 
@@ -67,11 +68,21 @@ class MovieOptions:
 
 @dataclass(frozen=True)
 class MoviePlan:
-    """What each frame shows: a camera and a moment of the scene."""
+    """What each frame shows: a camera and a moment of the scene.
+
+    Attributes:
+        seen_by: the input cameras; frames larger than theirs are smoothed for, see `smoothing`.
+    """
 
     cameras: Cameras
     seconds: Float[Tensor, "F"]
     fps: float
+    seen_by: Cameras | None = None
+
+    @property
+    def enlargement(self) -> float:
+        """How much finer the movie is than the input frames."""
+        return 1.0 if self.seen_by is None else self.cameras.image_size[0] / self.seen_by.image_size[0]
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -95,12 +106,14 @@ def plan_movie(
     rig = rig_of(scene, None, cameras)
     if rig is None:
         raise InputError("a movie needs the input cameras; this scene has none, give them")
-    rig = rig.to("cpu")
-    rig = rig if options.size is None else rig.resized(options.size)
+    inputs = rig.to("cpu")
+    rig = inputs if options.size is None else inputs.resized(options.size)
     if kind == "orbit":
-        return _orbit(scene, rig, options)
-    corners = waypoints(kind, len(rig), len(scene.seconds), options.start)
-    return _along_rig(corners, rig, scene.seconds.cpu().float(), options)
+        plan = _orbit(scene, rig, options)
+    else:
+        corners = waypoints(kind, len(rig), len(scene.seconds), options.start)
+        plan = _along_rig(corners, rig, scene.seconds.cpu().float(), options)
+    return replace(plan, seen_by=inputs)
 
 
 def write_movie(
@@ -231,8 +244,9 @@ def _render(
         if not repeated:
             device = gaussians.means.device
             with torch.no_grad():
+                widened = gaussians if plan.seen_by is None else smooth(gaussians, plan.seen_by, plan.enlargement)
                 backdrop = torch.tensor(background, device=device)
-                image = rasterize(gaussians, camera.to(device), background=backdrop).color.clamp(0, 1).cpu()
+                image = rasterize(widened, camera.to(device), background=backdrop).color.clamp(0, 1).cpu()
             shown = view
         yield image
         progress(index + 1, len(plan))

@@ -37,6 +37,7 @@ class PageOptions:
         title: the browser tab's.
         max_mb: refuse to write a larger file (10^6 bytes).
         keep: fraction of the Gaussians to embed, the most visible ones, see `thin`.
+        smooth: close the gaps between pixel-sized Gaussians, see `smoothing`; needs the input cameras.
         speed: 1 plays in the scene's own time.
         background: sRGB in [0, 1]; None is the page's white.
         show_cameras: draw the input cameras as small frusta.
@@ -46,6 +47,7 @@ class PageOptions:
     title: str = "fourreal scene"
     max_mb: float = 25.0
     keep: float = 1.0
+    smooth: bool = True
     speed: float = 1.0
     background: tuple[float, float, float] | None = None
     show_cameras: bool = True
@@ -100,7 +102,8 @@ def _record(
         set_first_look(server, stage)
         if options.background is not None:
             server.scene.set_background_image(solid_color(options.background), format="png")
-        splats = SplatLayer(server.scene, scene, stage, keep=options.keep, grid_step=CENTER_STEP)
+        seen_by = cameras if options.smooth else None
+        splats = SplatLayer(server.scene, scene, stage, seen_by=seen_by, keep=options.keep, grid_step=CENTER_STEP)
         layers: list[SplatLayer | RigLayer] = [splats]
         if options.show_cameras and cameras is not None:
             layers.append(RigLayer(server.scene, cameras, stage, grid, thumbnail_px=options.thumbnail_px))

@@ -42,6 +42,7 @@ class ViewerOptions:
         open_browser: show it at once.
         max_gaussians: draw at most so many at a time, the most visible ones; browsers choke on more.
         background: sRGB in [0, 1].
+        smooth: close the gaps between pixel-sized Gaussians, see `smoothing`; needs the input cameras.
         speed: 1 plays in the scene's own time.
         thumbnail_px: longer side of the frames in the frusta.
     """
@@ -51,6 +52,7 @@ class ViewerOptions:
     open_browser: bool = True
     max_gaussians: int = 500_000
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    smooth: bool = True
     speed: float = 1.0
     thumbnail_px: int = 192
 
@@ -122,7 +124,7 @@ class Viewer:
         self.server.gui.configure_theme(control_width="large", show_share_button=False, show_logo=False)
         set_first_look(self.server, self.stage)
         if scene is not None:
-            self.layers.append(self._splats(scene, options.max_gaussians))
+            self.layers.append(self._splats(scene, rig if options.smooth else None, options.max_gaussians))
         if rig is not None:
             self.rig_layer = RigLayer(self.server.scene, rig, self.stage, grid, thumbnail_px=options.thumbnail_px)
             self.layers.append(self.rig_layer)
@@ -201,13 +203,13 @@ class Viewer:
             for layer in self.layers:
                 layer.show(seconds)
 
-    def _splats(self, scene: DynamicScene, at_most: int) -> SplatLayer:
+    def _splats(self, scene: DynamicScene, seen_by: Cameras | None, at_most: int) -> SplatLayer:
         largest = max(len(scene.at(seconds)) for seconds in scene.seconds.tolist())
         keep = min(1.0, at_most / max(largest, 1))
         if keep < 1:
             drawn = f"{at_most:,} of up to {largest:,} Gaussians are drawn, the most visible ones"
             self.notes = (*self.notes, f"{drawn}; raise max_gaussians for more")
-        return SplatLayer(self.server.scene, scene, self.stage, keep=keep)
+        return SplatLayer(self.server.scene, scene, self.stage, seen_by=seen_by, keep=keep)
 
     def _add_look_panel(self, options: ViewerOptions) -> None:
         gui, scene = self.server.gui, self.server.scene

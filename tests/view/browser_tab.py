@@ -78,7 +78,7 @@ class Tab:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, modifiers=modifiers, **code, **text, **commands)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, modifiers=modifiers, **code)
 
-    def wait_for(self, condition: str, seconds: float = 30.0) -> None:
+    def wait_for(self, condition: str, seconds: float = 90.0) -> None:
         """Until a JavaScript expression is true."""
         deadline = time.monotonic() + seconds
         while not self.evaluate(f"Boolean({condition})"):

@@ -98,7 +98,7 @@ def expected_pixel(scene: GaussianSequence, index: int, window: tuple[int, int])
     return round(float(x)), round(float(y))
 
 
-def settled_screenshot(tab: Tab, seconds: float = 40.0) -> np.ndarray:
+def settled_screenshot(tab: Tab, seconds: float = 120.0) -> np.ndarray:
     """A screenshot that two looks agree on."""
     deadline, previous = time.monotonic() + seconds, tab.screenshot()
     while time.monotonic() < deadline:
