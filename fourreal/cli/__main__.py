@@ -17,6 +17,11 @@ from fourreal.core.errors import InputError
 VERBS: dict[str, tuple[str, str, str]] = {
     "synth": ("synth", "Synth", "Render procedural 4D worlds: grids with exact depth and cameras, and their scenes."),
     "import": ("import_footage", "ImportFootage", "Turn real footage into a view x time grid folder."),
+    "reconstruct": (
+        "reconstruct",
+        "Reconstruct",
+        "Turn a complete grid into Gaussians for every time, cameras included, in one pass.",
+    ),
     "view": ("view", "View", "Look at a scene or a grid in the browser."),
     "page": ("page", "Page", "Write a scene as one self-contained web page with a timeline."),
     "movie": ("movie", "Movie", "Fly a camera through a scene, or walk through a grid, and write an mp4."),

@@ -76,10 +76,9 @@ def find_model(name: str) -> LoadedModel:
         InputError: there is no such model, or it cannot be loaded; the message says what to do.
     """
     if name in SHIPPED:
-        folder = _SHIPPED_FOLDER / SHIPPED[name]
-        if not folder.is_dir():
+        if not is_shipped(name):
             raise InputError(f"the model '{name}' does not come with this installation; give a folder with weights")
-        return load_model(folder)
+        return load_model(_SHIPPED_FOLDER / SHIPPED[name])
     if name == "vggt-1b":
         return load_vggt(_cached_vggt(), temporal="none")
     path = Path(name)
@@ -90,6 +89,11 @@ def find_model(name: str) -> LoadedModel:
     if path.is_file():
         return load_vggt(path, temporal="none")
     raise InputError(f"no model '{name}'; expected small, vggt-1b, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+
+
+def is_shipped(name: str) -> bool:
+    """Whether weights of that name come with this installation."""
+    return (_SHIPPED_FOLDER / SHIPPED[name] / WEIGHTS_FILE).is_file()
 
 
 def save_model(

@@ -1,0 +1,157 @@
+"""Seconds and peak memory of feed-forward reconstruction over views and times, as in the paper's Table S3.
+
+    python benchmarks/reconstruct.py [--device cpu] [--views 2 4 8 16] [--times 1 4 8 16] [--window 8] [--quick]
+
+Where there is a CUDA GPU: the full-size network (random weights; speed does not depend on them) on
+350 x 518 frames, as in the paper. Else the small network on 128 x 128. Every case runs twice, all
+times at once (as the paper does) and in windows, whose memory must stay flat as times grow; a case
+that runs out of memory says so. The paper's A100 figures stand beside the CUDA ones.
+
+Memory is what the run adds to the process on a CPU (sampled every 2 ms), and the allocator's peak,
+weights included, on CUDA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from fourreal.core.devices import resolve_device
+from fourreal.core.grid import VideoGrid
+from fourreal.recon.config import ReconConfig, small, tiny, vggt_1b
+from fourreal.recon.model import ReconModel
+from fourreal.recon.reconstruct import LowConfidence, ReconstructSettings, reconstruct
+
+# Table S3: (views, times) to seconds and GB on an A100.
+PAPER = {
+    (2, 1): (0.178, 7.2),
+    (2, 4): (0.431, 10.3),
+    (2, 8): (0.685, 13.7),
+    (2, 16): (1.232, 20.6),
+    (4, 1): (0.204, 7.9),
+    (4, 4): (0.647, 13.2),
+    (4, 8): (1.171, 18.5),
+    (4, 16): (2.173, 32.2),
+    (8, 1): (0.274, 9.3),
+    (8, 4): (1.301, 18.9),
+    (8, 8): (2.420, 31.0),
+    (8, 16): (5.698, 60.2),
+    (16, 1): (0.557, 10.8),
+    (16, 4): (2.740, 25.0),
+    (16, 8): (5.253, 43.1),
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    name: str
+    config: ReconConfig
+    frame_size: tuple[int, int]
+    precision: Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    gigabytes: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:8.2f} s {self.gigabytes:6.2f} GB"
+
+
+def choose(device: torch.device, quick: bool) -> Setup:
+    if quick:
+        return Setup("tiny network", tiny(), (32, 32), "float32")
+    if device.type == "cuda":
+        return Setup("VGGT-1B size, temporal layers and Gaussian head", vggt_1b(), (350, 518), "bfloat16")
+    return Setup("small network", small(), (128, 128), "float32")
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def measured(run: Callable[[], object], device: torch.device) -> Cost | None:
+    """Seconds and peak memory, None when memory ran out."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        try:
+            run()
+        except torch.cuda.OutOfMemoryError:
+            return None
+        torch.cuda.synchronize()
+        return Cost(time.perf_counter() - started, torch.cuda.max_memory_allocated() / 1e9)
+    before, peak, done = resident_bytes(), [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            peak[0] = max(peak[0], resident_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    try:
+        run()
+    finally:
+        seconds = time.perf_counter() - started
+        done.set()
+        watcher.join()
+    return Cost(seconds, max(peak[0] - before, 0) / 1e9)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--views", type=int, nargs="+", default=[2, 4, 8, 16])
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 8, 16])
+    parser.add_argument("--window", type=int, default=8, help="times in a window")
+    parser.add_argument("--overlap", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="the tiny network, to see that this runs")
+    options = parser.parse_args()
+    device = resolve_device(options.device)
+    setup = choose(device, options.quick)
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = ReconModel(setup.config).eval()
+    warnings.simplefilter("ignore", LowConfidence)
+    values = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{setup.name}, {values / 1e6:.1f} M random values, {setup.frame_size} frames, {setup.precision}, {device}")
+    print(f"{'views x times':>14}  {'all at once':>20}  {f'windows of {options.window}':>20}  {'paper, A100':>20}")
+
+    def run(views: int, times: int, window: int) -> Cost | None:
+        frames = torch.rand(views, times, 3, *setup.frame_size, generator=torch.Generator().manual_seed(views))
+        grid = VideoGrid.complete(frames, torch.arange(times) / 8)
+        settings = ReconstructSettings(
+            window_times=window,
+            window_overlap=options.overlap,
+            precision=setup.precision,
+            longest_side=max(setup.frame_size),
+        )
+        return measured(lambda: reconstruct(model, grid, settings), device)
+
+    run(options.views[0], options.times[0], 0)
+    for views in options.views:
+        for times in options.times:
+            costs = [run(views, times, window) for window in (0, options.window)]
+            paper = PAPER.get((views, times))
+            told = "out of memory" if (views, times) == (16, 16) else ""
+            if paper is not None:
+                told = str(Cost(*paper))
+            shown = "  ".join(f"{str(cost) if cost else 'out of memory':>20}" for cost in costs)
+            print(f"{f'{views} x {times}':>14}  {shown}  {told if device.type == 'cuda' else '':>20}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
