@@ -26,7 +26,7 @@ from fourreal.files.posed_images import PosedImages
 from fourreal.files.scene_folder import load_scene, save_scene
 
 fuzz = settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
