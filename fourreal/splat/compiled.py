@@ -36,8 +36,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A part of compiled functions, with no call left at run time."""
-    return numba.njit(inspect.unwrap(function), inline="always")
+    """A part of compiled functions; LLVM leaves no call of it."""
+    return numba.njit(inspect.unwrap(function))
 
 
 @contextlib.contextmanager

@@ -63,23 +63,24 @@ class _Tiles(torch.autograd.Function):
         last = np.empty((images, *image_size), np.int64)
         with kernels():
             bins = _bin(scene[0], _array(radii), _array(order), image_size)
-            _blend(*scene, *bins, blended, light, last)
+            _blend(scene, bins, blended, light, last)
         ctx.save_for_backward(means2d, conics, opacities, channels)
-        ctx.pixels = (*bins, light, last)
+        ctx.bins, ctx.light, ctx.last = bins, light, last
         return torch.from_numpy(blended), torch.from_numpy(light)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         scene = tuple(_array(tensor) for tensor in ctx.saved_tensors)
-        _, starts, members = ctx.pixels[:3]
+        _, starts, members = ctx.bins
         rows = np.zeros((len(members), _GEOMETRY + scene[3].shape[-1]), np.float32)
         summed = np.zeros((*scene[2].shape, rows.shape[-1]), np.float32)
         with kernels():
-            _blend_backward(*scene, *ctx.pixels, *(_array(grad) for grad in grad_outputs), rows)
+            grads = tuple(_array(grad) for grad in grad_outputs)
+            _blend_backward(scene, ctx.bins, ctx.light, ctx.last, grads, rows)
             _sum_rows(rows, starts, members, summed)
-        grads = torch.from_numpy(summed)
-        return grads[..., :2], grads[..., 2:5], grads[..., 5], grads[..., _GEOMETRY:], None, None, None
+        total = torch.from_numpy(summed)
+        return total[..., :2], total[..., 2:5], total[..., 5], total[..., _GEOMETRY:], None, None, None
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -187,7 +188,9 @@ def _find_open_rows(passing, rows_open):
 
 
 @compiled
-def _blend(means2d, conics, opacities, channels, boxes, starts, members, blended, light, last):
+def _blend(scene, bins, blended, light, last):
+    means2d, conics, opacities, channels = scene
+    boxes, starts, members = bins
     images, depth, height, width = blended.shape
     down, across = (height + TILE - 1) // TILE, (width + TILE - 1) // TILE
     for tile in numba.prange(images * down * across):
@@ -232,9 +235,9 @@ def _blend(means2d, conics, opacities, channels, boxes, starts, members, blended
 
 
 @compiled
-def _blend_backward(
-    means2d, conics, opacities, channels, boxes, starts, members, light, last, grad_blended, grad_light, rows
-):
+def _blend_backward(scene, bins, light, last, grads, rows):
+    grad_blended, grad_light = grads
+    starts = bins[1]
     images, depth, height, width = grad_blended.shape
     down, across = (height + TILE - 1) // TILE, (width + TILE - 1) // TILE
     for tile in numba.prange(images * down * across):
@@ -251,21 +254,20 @@ def _blend_backward(
                 final[y, x] = last[image, y_tile + y, x_tile + x]
                 for c in range(depth):
                     grad[c, y, x] = grad_blended[image, c, y_tile + y, x_tile + x]
-        bounds = (starts[tile], x_tile, y_tile)
-        _undo_tile(
-            image, bounds, (means2d, conics, opacities, channels, boxes), members, passing, behind, final, grad, rows
-        )
+        _undo_tile((image, starts[tile], x_tile, y_tile), scene, bins, (passing, behind, final, grad), rows)
 
 
 @inlined
-def _undo_tile(image, bounds, scene, members, passing, behind, final, grad, rows):
+def _undo_tile(tile, scene, bins, pixels, rows):
     """Walk one tile from back to front, undoing the blending, and write its gradient rows.
 
     `behind` is what lies behind the present Gaussian, already multiplied by the pixel's gradient,
     so that it is one number a pixel whatever the count of channels.
     """
-    means2d, conics, opacities, channels, boxes = scene
-    first, x_tile, y_tile = bounds
+    image, first, x_tile, y_tile = tile
+    means2d, conics, opacities, channels = scene
+    boxes, _, members = bins
+    passing, behind, final, grad = pixels
     depth = len(grad)
     weight, shade = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     slopes = np.empty((3, TILE), np.float32)  # column sums of d loss / d sigma, times 1, dy, dy^2

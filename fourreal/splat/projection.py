@@ -65,6 +65,9 @@ class RasterOptions:
             raise InputError(f"sh_degree must be 0 to 3, or None for all; got {self.sh_degree}")
 
 
+DEFAULT_OPTIONS = RasterOptions()
+
+
 @dataclass(frozen=True)
 class ScreenGaussians:
     """The Gaussians as each camera sees them. Where nothing is drawn, all entries are 0.

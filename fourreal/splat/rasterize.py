@@ -17,12 +17,11 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians
 from fourreal.splat import projection
-from fourreal.splat.projection import RasterOptions, ScreenGaussians
+from fourreal.splat.projection import DEFAULT_OPTIONS, RasterOptions, ScreenGaussians
 from fourreal.splat.sh import view_colors
 
 Projector = Callable[[Gaussians, Cameras, RasterOptions], ScreenGaussians]
 TileRenderer = Callable[[ScreenGaussians, Tensor, tuple[int, int]], tuple[Tensor, Tensor]]
-DEFAULT_OPTIONS = RasterOptions()
 
 
 @dataclass(frozen=True)
