@@ -42,7 +42,7 @@ def from_dict(config_type: type[Config], values: Any, where: str = "config") -> 
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(fields)}"
-            raise InputError(f"{where}: unknown key '{key}'; {hint}")
+            raise InputError(f"{where}: unknown key '{_shorten(key)}'; {hint}")
     hints = typing.get_type_hints(config_type)
     built = {key: _parse(hints[key], value, f"{where}.{key}") for key, value in values.items()}
     for name, field in fields.items():
@@ -111,7 +111,7 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise InputError(f"{where}: expected an object, got {_describe(value)}")
-        return {key: _parse(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {key: _parse(arguments[1], item, f"{where}.{_shorten(key)}") for key, item in value.items()}
     if dataclasses.is_dataclass(hint):
         return from_dict(typing.cast(type, hint), value, where)
     return _parse_scalar(hint, value, where)
@@ -166,5 +166,14 @@ def _parse_scalar(hint: Any, value: Any, where: str) -> Any:
 
 
 def _describe(value: Any) -> str:
-    text = json.dumps(value, default=str)
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:  # what the reader just unpacked can be too deep to pack again
+        return f"{type(value).__name__} nested too deeply to show"
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
+
+
+def _shorten(key: object) -> str:
+    """A key as it may stand in a one-line message, whatever it holds."""
+    text = json.dumps(str(key))[1:-1]
+    return text if len(text) <= 40 else text[:37] + "..."
