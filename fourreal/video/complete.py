@@ -1,0 +1,182 @@
+"""Completing one grid in one go: encode what is known, denoise the rest, decode.
+
+Known cells condition the network as references at the granularity of latents. Every latent is
+noised; known ones follow their own straight path, as they do in training. At the end the known
+cells are the input's, bit for bit.
+
+Source: 4Real-Video-V2, section 3.1 ("Grounded generation with reference videos"), appendix B
+("Sampling Strategy and Classifier-Free Guidance").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from fourreal.core.grid import VideoGrid
+from fourreal.core.progress import Progress, silent
+from fourreal.video.codec import encode_known
+from fourreal.video.conditioning import ContextMode, prompt_for
+from fourreal.video.flow import TIMESTEPS, Prediction, integrate, sigma_schedule, to_velocity
+from fourreal.video.generation_settings import GenerationSettings
+from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.guidance import Guidance, choose_guidance, guided
+from fourreal.video.outward import each_way, parts_of
+from fourreal.video.placement import computing, placed, transformer_placed
+
+
+@dataclass(frozen=True)
+class ReadPrompt:
+    """A prompt as the transformer gets it, on the CPU.
+
+    Attributes:
+        prompt: the words.
+        text, freeze_text: embeddings; the second for passes across views, where the model has any.
+        without: embedding of the negative prompt.
+        mode: which kind of single video is wanted; None for a whole grid.
+    """
+
+    prompt: str
+    text: Float[Tensor, "1 L D"]
+    freeze_text: Float[Tensor, "1 L D"] | None
+    without: Float[Tensor, "1 L D"]
+    mode: ContextMode | None
+
+
+def read_prompt(
+    model: ViewTimeGenerator,
+    prompt: str,
+    settings: GenerationSettings,
+    *,
+    whole_grid: bool = True,
+    mode: ContextMode | None = None,
+) -> ReadPrompt:
+    """Encode a prompt once, for all windows and parts of a job.
+
+    Args:
+        whole_grid: False for a single video, whose `mode` is then dynamic unless said otherwise.
+
+    Raises:
+        InputError: the model has no text encoder and the prompt is not empty.
+    """
+    has_modes = bool(model.transformer.config["context_tokens"])
+    wanted = [prompt, settings.negative_prompt]
+    if whole_grid and model.attends_separately and prompt.strip() and not has_modes:
+        wanted = [prompt_for(prompt, "dynamic"), settings.negative_prompt, prompt_for(prompt, "freeze_time")]
+    with placed(model.text_encoder, settings.device, settings.offload) as encoder:
+        text = encoder.encode(wanted).cpu()
+    single = (mode or "dynamic") if has_modes and not whole_grid else None
+    return ReadPrompt(prompt, text[:1], text[2:3] if len(wanted) == 3 else None, text[1:2], single)
+
+
+def complete_grid(
+    model: ViewTimeGenerator,
+    grid: VideoGrid,
+    read: ReadPrompt,
+    settings: GenerationSettings,
+    generator: torch.Generator,
+    progress: Progress = silent,
+) -> VideoGrid:
+    """`generate` without its checks and with the prompt already read: what windows share."""
+    if bool(grid.known.all()):
+        return grid
+    stride = model.codec.temporal_stride
+    counter = _Counter(progress, len(parts_of(grid, stride)) * settings.steps)
+
+    def complete(part: VideoGrid) -> Tensor:
+        return _complete_part(model, part, read, settings, generator, counter)
+
+    frames = each_way(grid, stride, complete)
+    frames = torch.where(grid.known[:, :, None, None, None], grid.frames, frames.to(grid.frames))
+    counter.finish()
+    return VideoGrid.complete(frames, grid.seconds, grid.cameras)
+
+
+def _complete_part(
+    model: ViewTimeGenerator,
+    grid: VideoGrid,
+    read: ReadPrompt,
+    settings: GenerationSettings,
+    generator: torch.Generator,
+    progress: Progress,
+) -> Float[Tensor, "V T 3 H W"]:
+    """Frames of a grid whose known cells can condition where they stand."""
+    if bool(grid.known.all()):
+        return grid.frames
+    with placed(model.codec, settings.device, settings.offload) as codec:
+        clean, known = encode_known(codec, grid.frames.cpu().float(), grid.known.cpu())
+    noise = torch.randn(clean.shape, generator=generator)
+    guidance = choose_guidance(settings.text_guidance, settings.reference_guidance, prompt=read.prompt, known=known)
+    sigmas = sigma_schedule(settings.steps, settings.shift or model.shift)
+    with transformer_placed(model.transformer, settings.device, settings.offload) as device:
+        start = noise[None].to(device)
+        denoise = _Denoiser(model, read, guidance, clean[None].to(device), start, known[None].to(device), settings)
+        latents = integrate(denoise, start, sigmas, settings.sampler, progress)[0].cpu()
+    latents = torch.where(known[:, None, :, None, None], clean, latents)
+    with placed(model.codec, settings.device, settings.offload) as codec:
+        return codec.decode(latents, grid.num_times).to(grid.frames.device)
+
+
+class _Denoiser:
+    """The velocity of a grid's latents at a noise level, with everything else held fixed."""
+
+    def __init__(
+        self,
+        model: ViewTimeGenerator,
+        read: ReadPrompt,
+        guidance: Guidance,
+        clean: Float[Tensor, "1 V C t h w"],
+        noise: Float[Tensor, "1 V C t h w"],
+        known: Bool[Tensor, "1 V t"],
+        settings: GenerationSettings,
+    ) -> None:
+        self.transformer, self.guidance, self.known = model.transformer, guidance, known
+        self.kind: Prediction = model.transformer.config["prediction"]
+        self.dtype, self.device = model.transformer.dtype, noise.device
+        self.text, self.without = read.text.to(self.device, self.dtype), read.without.to(self.device, self.dtype)
+        freeze_text = None if read.freeze_text is None else read.freeze_text.to(self.device, self.dtype)
+        self.freeze_text, self.mode = freeze_text, read.mode
+        self.references = clean.to(self.dtype) if known.any() else None
+        # Known latents run along their own straight path, as in training.
+        self.known_velocity = noise - clean
+        self.settings = settings
+
+    @torch.no_grad()
+    def __call__(self, latents: Float[Tensor, "1 V C t h w"], sigma: float) -> Float[Tensor, "1 V C t h w"]:
+        sigmas = torch.full((1,), sigma, device=self.device)
+        noisy = latents.to(self.dtype)
+
+        def predict(with_text: bool, with_references: bool) -> Tensor:
+            given = with_references and self.references is not None
+            with computing(self.settings.compute_type, self.device):
+                said = self.transformer(
+                    noisy,
+                    TIMESTEPS * sigmas,
+                    self.text if with_text else self.without,
+                    self.references if given else None,
+                    self.known if given else None,
+                    freeze_text=self.freeze_text if with_text else None,
+                    mode=self.mode,
+                )
+            return to_velocity(said.float(), self.kind, latents, sigmas)
+
+        velocity = guided(predict, self.guidance)
+        return torch.where(self.known[:, :, None, :, None, None], self.known_velocity, velocity)
+
+
+class _Counter:
+    """Steps of several parts as one count. A part whose cells are all known takes none."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self.done += 1
+        self.progress(self.done, self.total)
+
+    def finish(self) -> None:
+        if self.done < self.total:
+            self.progress(self.total, self.total)

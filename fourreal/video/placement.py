@@ -1,0 +1,79 @@
+"""Where the parts of a model are, and in which number format they compute.
+
+Text encoder, transformer and codec work one after another; a 14B transformer and the 5.7B text
+encoder beside it need not be on the GPU together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Literal, TypeVar
+
+import torch
+
+from fourreal.core.devices import resolve_device
+
+Offload = Literal["none", "parts", "blocks"]
+"""none: everything stays on the device. parts: text encoder, transformer and codec are moved there
+in turn. blocks: the transformer's blocks, too, are moved there one by one; slow, least memory."""
+
+ComputeType = Literal["stored", "bfloat16", "float16"]
+"""stored: the format the weights are loaded in. The others: automatic mixed precision in that format."""
+
+Part = TypeVar("Part")
+
+
+def computing(compute_type: ComputeType, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Have the network compute in a number format while the block runs."""
+    if compute_type == "stored":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, getattr(torch, compute_type))
+
+
+@contextlib.contextmanager
+def placed(part: Part, device: str, offload: Offload) -> Iterator[Part]:
+    """Have a text encoder or a codec on the device while the block runs."""
+    moved: Any = part
+    moved = moved.to(resolve_device(device))
+    try:
+        yield moved
+    finally:
+        if offload != "none":
+            moved.to("cpu")
+
+
+@contextlib.contextmanager
+def transformer_placed(transformer: Any, device: str, offload: Offload) -> Iterator[torch.device]:
+    """Have the transformer (or, with "blocks", its working block) on the device; yields the device."""
+    target = resolve_device(device)
+    if offload == "blocks":
+        with _blocks_placed(transformer, target):
+            yield target
+        return
+    transformer.to(target)
+    try:
+        yield target
+    finally:
+        if offload == "parts":
+            transformer.to("cpu")
+
+
+@contextlib.contextmanager
+def _blocks_placed(transformer: Any, target: torch.device) -> Iterator[None]:
+    from diffusers.hooks.hooks import HookRegistry
+
+    transformer.to("cpu")
+    transformer.enable_group_offload(
+        onload_device=target,
+        offload_device=torch.device("cpu"),
+        offload_type="block_level",
+        num_blocks_per_group=1,
+        use_stream=target.type == "cuda",
+    )
+    try:
+        yield
+    finally:
+        registry = HookRegistry.check_if_exists_or_initialize(transformer)
+        for hook in ("layer_execution_tracker", "lazy_prefetch_group_offloading", "group_offloading"):
+            registry.remove_hook(hook, recurse=True)
