@@ -14,7 +14,6 @@ Source: 4Real-Video-V2, section 3.1 ("Temporally compressed latents") and append
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from fourreal.core.configs import from_dict, read_json, save_config
 from fourreal.core.errors import InputError
+from fourreal.video.notes import tell
 
 
 @runtime_checkable
@@ -260,10 +260,7 @@ def load_codec(folder: Path) -> Codec:
 def _pad_and_tell(frames: Float[Tensor, "V T 3 H W"], stride: int) -> Float[Tensor, "V T2 3 H W"]:
     times, wanted = frames.shape[1], padded_times(frames.shape[1], stride)
     if wanted != times:
-        warnings.warn(
-            f"{times} frames are not {stride}k + 1: the last one is repeated up to {wanted} and the result cut back",
-            stacklevel=3,
-        )
+        tell(f"{times} frames are not {stride}k + 1: the last one is repeated up to {wanted} and the result cut back")
     return _repeat_last(frames, wanted)
 
 

@@ -5,8 +5,6 @@ Source: 4Real-Video-V2, section 3.1 and Figure 2.
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -21,6 +19,7 @@ from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.hardware import DeviceSpec, memory_gb
 from fourreal.video.model_shape import shape_of
+from fourreal.video.notes import tell
 from fourreal.video.outward import parts_of
 from fourreal.video.plan import GenerationPlan, GridSize, plan_generation
 from fourreal.video.weights import require_trained
@@ -89,17 +88,15 @@ def tell_what_is_not_used(grid: VideoGrid, stride: int) -> None:
     """Warn of padding, and of known frames that a latent shares with unknown ones."""
     parts = parts_of(grid, stride)
     for times in sorted({part.num_times for part in parts if padded_times(part.num_times, stride) != part.num_times}):
-        warnings.warn(
+        tell(
             f"{times} frames are not {stride}k + 1: the last one is repeated up to {padded_times(times, stride)} and "
-            "the result cut back",
-            stacklevel=3,
+            "the result cut back"
         )
     idle = sum(int((part.known & ~_guiding(part.known, stride)).sum()) for part in parts)
     if idle:
-        warnings.warn(
+        tell(
             f"{idle} known frames lie in groups of {stride} that are not wholly known: they stay as they are, but "
-            "cannot guide the others",
-            stacklevel=3,
+            "cannot guide the others"
         )
 
 

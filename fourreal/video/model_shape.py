@@ -9,18 +9,24 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import init_empty_weights
 from torch import nn
 
 from fourreal.core.errors import InputError
 from fourreal.video.arrangements import Arrangement
+from fourreal.video.checkpoint_files import read_checkpoint_folder
 from fourreal.video.codec import PixelTubelets, WanCodec
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.positions import ViewPositions
 from fourreal.video.presets import PRESETS, RELEASED
-from fourreal.video.text import WAN_TOKENS, TransformersTextEncoder
+from fourreal.video.text import SMALL_TOKENS, WAN_TOKENS, TransformersTextEncoder
+from fourreal.video.transformer import ViewTimeTransformer
+
+UMT5_WIDTH = 4096
 
 _PRESET_OF_RELEASED = {
     "wan2.1-1.3b": "wan-1.3b",
@@ -91,25 +97,30 @@ class ModelShape:
 
 @functools.lru_cache(maxsize=16)
 def named_shape(name: str) -> ModelShape:
-    """The shape of a released base model or of a preset, in bfloat16.
+    """The shape of a released base model, a preset or a model folder, in bfloat16. No weight is read.
 
     Raises:
-        InputError: an unknown name.
+        InputError: an unknown name, or a folder without a transformer.
     """
-    preset = _PRESET_OF_RELEASED.get(name, name)
-    if preset not in PRESETS:
+    folder, preset = Path(name), _PRESET_OF_RELEASED.get(name, name)
+    if folder.is_dir():
+        inner = folder / "transformer"
+        values = read_checkpoint_folder(inner if inner.is_dir() else folder).config
+        name = folder.name
+    elif preset in PRESETS:
+        values = PRESETS[preset]()
+    else:
         known = ", ".join([*RELEASED, *PRESETS])
         raise InputError(f"'{name}' is no model whose size is known; known are {known}; or give a model folder")
-    from accelerate import init_empty_weights
-
-    from fourreal.video.transformer import ViewTimeTransformer
-
     with init_empty_weights():
-        transformer = ViewTimeTransformer(**PRESETS[preset]())
+        transformer = ViewTimeTransformer(**values)
     config = transformer.config
-    codec = WAN_2_2_CODEC if config["in_channels"] == 48 else WAN_2_1_CODEC
-    text = _umt5_parameters() if config["text_dim"] == 4096 else 0
-    return _shape(name, config, _count(transformer), 2.0, text, WAN_TOKENS, codec)
+    codecs = {48: WAN_2_2_CODEC, 16: WAN_2_1_CODEC}
+    # Neither of Wan's codecs has so many channels as a block of pixels.
+    codec = codecs.get(config["out_channels"], CodecCost(PixelTubelets().spatial_stride))
+    reads_umt5 = config["text_dim"] == UMT5_WIDTH
+    text, tokens = (_umt5_parameters(), WAN_TOKENS) if reads_umt5 else (0, SMALL_TOKENS)
+    return _shape(name, config, _count(transformer), 2.0, text, tokens, codec)
 
 
 def shape_of(model: ViewTimeGenerator) -> ModelShape:
@@ -177,7 +188,7 @@ def _umt5_parameters() -> int:
 
     shape: dict[str, Any] = {
         "vocab_size": 256_384,
-        "d_model": 4096,
+        "d_model": UMT5_WIDTH,
         "d_kv": 64,
         "d_ff": 10_240,
         "num_layers": 24,

@@ -1,0 +1,70 @@
+"""`fourreal plan`: what a generation would cost, before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Say what generating a grid costs in tokens, memory and time, and what would make it fit.
+
+    One model on one device is explained line by line; several make a table. Weights are counted in
+    bfloat16. Seconds are an estimate from the device's peak rate.
+
+    Examples:
+        fourreal plan --model wan2.1-1.3b --views 8 --frames 61 --size 288 512 --device rtx-4090
+        fourreal plan --model wan2.1-1.3b wan2.1-14b wan2.2-ti2v-5b --device rtx-4090 a100-80gb h200
+    """
+
+    model: tuple[str, ...] = ("wan2.1-1.3b",)
+    """Released names, presets or model folders."""
+    device: tuple[str, ...] = ("auto",)
+    """GPUs by name (rtx-3090, rtx-4090, rtx-5090, a6000, l40s, a100-40gb, a100-80gb, h100, h200), or this
+    machine's: auto, cpu, cuda."""
+    views: int = 8
+    """Rows of the grid."""
+    frames: int = 61
+    """Columns of the grid."""
+    size: Annotated[tuple[int, int], tyro.conf.arg(metavar="HEIGHT WIDTH")] = (288, 512)
+    """Frame size."""
+    steps: int = 16
+    """Sampling steps."""
+    passes: int = 1
+    """Network passes a step; one more for each condition guided by."""
+    offload: Literal["none", "parts", "blocks"] = "none"
+    """What leaves the GPU while it is not at work."""
+
+    def run(self) -> None:
+        from fourreal.video.hardware import device_spec
+        from fourreal.video.model_shape import named_shape
+        from fourreal.video.plan import GridSize, format_plan, plan_generation
+
+        grid = GridSize(self.views, self.frames, *self.size)
+        devices = [device_spec(name) for name in self.device]
+        plans = [
+            plan_generation(
+                named_shape(model),
+                grid,
+                device,
+                steps=self.steps,
+                passes_per_step=self.passes,
+                offload=self.offload,
+            )
+            for model in self.model
+            for device in devices
+        ]
+        if len(plans) == 1:
+            print(format_plan(plans[0]))
+            return
+        print(f"{grid}, {self.steps} steps, {self.passes} pass(es) a step, offload '{self.offload}'\n")
+        print("| model | device | tokens | weights GB | peak GB | seconds | fits |\n|---|---|---|---|---|---|---|")
+        for plan in plans:
+            fits = "yes" if plan.fits else f"no: {'; '.join(plan.remedies) or 'in no way known'}"
+            print(
+                f"| {plan.model} | {plan.device.name} | {plan.tokens:,} | {plan.weights_gb:.1f} | {plan.peak_gb:.1f} "
+                f"| {plan.seconds:.0f} | {fits} |"
+            )
