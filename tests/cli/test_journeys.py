@@ -135,7 +135,9 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     assert "neither a grid nor a scene" in fails(capsys, "view", tmp_path, "--no-open")
     assert "no Gaussians" in fails(capsys, "export", world / "grid", "--format", "ply", *out)
     assert "needs a scene" in fails(capsys, "movie", world / "grid", "--move", "orbit", "--out", tmp_path / "x.mp4")
-    assert "keep" in fails(capsys, "page", world / "scene", "--out", tmp_path / "x.html", "--max-mb", "0.01")
+    assert "more than the limit of 0.01 MB" in fails(
+        capsys, "page", world / "scene", "--out", tmp_path / "x.html", "--max-mb", "0.01"
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["text.mp4"], "something half-written was left behind"
 
 
@@ -160,7 +162,7 @@ def test_cameras_of_different_length_are_refused_whole(tmp_path: Path, capsys: p
 
 def test_parse_errors_also_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        run("synth", "--viws", "3")
+        run("synth", "--out", "x", "--viws", "3")
     assert stop.value.code == 2
     assert "--views" in capsys.readouterr().err
 
