@@ -75,7 +75,7 @@ def serve(
     Returns at once; call `wait()` on the result to serve until interrupted, `stop()` to end.
 
     Raises:
-        InputError: neither is given, or cameras and grid do not fit.
+        InputError: neither is given, cameras and grid do not fit, or host and port cannot be listened on.
     """
     if scene is None and grid is None:
         raise InputError("a viewer needs a scene, a grid or both; got neither")
@@ -157,7 +157,10 @@ class Viewer:
         return self.time.slider.value
 
     def show_step(self, index: int) -> None:
-        """Show a moment to everybody who is looking."""
+        """Show a moment to everybody who is looking. Raises InputError when there is no such step."""
+        last = self.time.slider.max
+        if not 0 <= index <= last:
+            raise InputError(f"step {index} was asked for; there are steps 0 to {last}")
         self.time.slider.value = index
 
     def look_through(self, client: viser.ClientHandle, view: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
     import viser
 
 
+PORTS_TRIED = 64
+
+
 def start_server(host: str, port: int) -> viser.ViserServer:
-    """A server without anything in its scene; the next free port is taken when `port` is in use, any for 0."""
+    """A server without anything in its scene; the next free port is taken when `port` is in use, any for 0.
+
+    Raises:
+        InputError: this machine cannot listen on `host`, or none of the next ports is free.
+    """
     import viser
 
     with _quiet_console():
-        server = viser.ViserServer(host=host, port=port, label="fourreal", verbose=False)
+        server = viser.ViserServer(host=host, port=_free_port(host, port), label="fourreal", verbose=False)
     server.scene.world_axes.visible = False
     return server
 
@@ -47,6 +55,23 @@ def solid_color(rgb: tuple[float, float, float]) -> UInt8[np.ndarray, "4 4 3"]:
     if len(rgb) != 3 or not all(0 <= channel <= 1 for channel in rgb):
         raise InputError(f"a background colour has three values from 0 to 1; got {rgb}")
     return np.full((4, 4, 3), np.round(np.asarray(rgb) * 255), dtype=np.uint8)
+
+
+def _free_port(host: str, port: int) -> int:
+    """The first port that can be listened on. viser searches too, but waits for ever when there is none."""
+    problem = ""
+    for candidate in range(port, min(port + PORTS_TRIED, 65536)):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                return candidate
+        except socket.gaierror as error:
+            raise InputError(f"cannot listen on host '{host}' ({error.strerror}); use 127.0.0.1 or 0.0.0.0") from error
+        except OSError as error:
+            problem = error.strerror or str(error)
+    raise InputError(f"cannot listen on {host}, port {port} or the next ones ({problem}); choose another")
 
 
 @contextlib.contextmanager

@@ -197,6 +197,27 @@ def test_bad_input_is_one_sentence():
         serve(scene=moving_ball(4, 50), grid=colored_grid(3, 4), options=QUIET)
 
 
+@pytest.mark.parametrize("host", ["no such host", "203.0.113.7"])
+def test_a_host_that_is_not_this_machine_is_refused(host):
+    with pytest.raises(InputError, match="cannot listen on"):
+        serve(scene=moving_ball(2, 50), options=ViewerOptions(host=host, port=0, open_browser=False))
+
+
+def test_no_free_port_is_said():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 65535))
+        taken.listen()
+        with pytest.raises(InputError, match="port 65535 or the next ones"):
+            serve(scene=moving_ball(2, 50), options=ViewerOptions(port=65535, open_browser=False))
+
+
+def test_a_step_that_is_not_there_is_refused():
+    with serve(scene=moving_ball(3, 50), options=QUIET) as viewer:
+        with pytest.raises(InputError, match="there are steps 0 to 2"):
+            viewer.show_step(3)
+        assert viewer.step == 0
+
+
 def test_a_scene_that_breaks_frees_its_port(monkeypatch):
     started: list[Viewer] = []
     original = Viewer._build
