@@ -66,7 +66,8 @@ class Aggregator(nn.Module):
     def _blocks(self) -> nn.ModuleList:
         config = self.config
         return nn.ModuleList(
-            Block(config.width, config.heads, mlp_ratio=config.mlp_ratio, qk_norm=True) for _ in range(config.depth)
+            Block(config.width, config.heads, mlp_ratio=config.mlp_ratio, qk_norm=True, scale=config.layer_scale)
+            for _ in range(config.depth)
         )
 
     def forward(self, frames: Float[Tensor, "B V T 3 H W"], keep: Sequence[int] | None = None) -> Tokens:

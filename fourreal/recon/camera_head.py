@@ -32,7 +32,8 @@ class CameraHead(nn.Module):
         self.iterations = config.camera_iterations
         self.token_norm = nn.LayerNorm(width)
         self.trunk = nn.ModuleList(
-            Block(width, config.camera_heads, mlp_ratio=config.camera_mlp_ratio) for _ in range(config.camera_depth)
+            Block(width, config.camera_heads, mlp_ratio=config.camera_mlp_ratio, scale=config.layer_scale)
+            for _ in range(config.camera_depth)
         )
         self.trunk_norm = nn.LayerNorm(width)
         self.empty_pose_tokens = nn.Parameter(torch.zeros(1, 1, POSE_VALUES))

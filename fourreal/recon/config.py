@@ -39,6 +39,8 @@ class ReconConfig:
         encoder_depth: blocks of the patch encoder.
         depth: pairs of a frame and a global block.
         mlp_ratio: hidden width of the MLPs over their width.
+        layer_scale: first value of the backbone's and the camera head's layer scales. VGGT starts
+            from a trained encoder with 0.01; from nothing, blocks must count from the first step.
         registers: register tokens, in the encoder and in the backbone.
         head_layers: pairs whose tokens the dense heads read, fine to coarse.
         dense_features: channels in the dense heads' fusion.
@@ -59,6 +61,7 @@ class ReconConfig:
     encoder_depth: int = 24
     depth: int = 24
     mlp_ratio: float = 4.0
+    layer_scale: float = 0.01
     registers: int = 4
     head_layers: tuple[int, int, int, int] = (4, 11, 17, 23)
     dense_features: int = 256
@@ -106,6 +109,7 @@ def small() -> ReconConfig:
         encoder_depth=4,
         depth=6,
         mlp_ratio=3.0,
+        layer_scale=1.0,
         head_layers=(1, 3, 4, 5),
         dense_features=32,
         dense_stages=(32, 48, 96, 96),
@@ -125,6 +129,7 @@ def tiny() -> ReconConfig:
         encoder_depth=1,
         depth=2,
         mlp_ratio=2.0,
+        layer_scale=1.0,
         head_layers=(0, 0, 1, 1),
         dense_features=16,
         dense_stages=(8, 8, 16, 16),

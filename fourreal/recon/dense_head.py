@@ -16,10 +16,15 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
 from fourreal.recon.config import ReconConfig
+from fourreal.recon.guards import limit_gradient
 
 _POSITION_STRENGTH = 0.1
 _POSITION_BASE = 100.0
 _LAST_HIDDEN = 32
+# Norm of one frame's gradient at a head's output. Losses are means over pixels, so a healthy one is near 1e-3.
+GRADIENT_LIMIT = 0.1
+# Raw values are held where their exponential and its products stay finite in float32.
+_EXPONENT_LIMIT = 20.0
 
 
 class ResidualUnit(nn.Module):
@@ -93,7 +98,7 @@ class DenseHead(nn.Module):
     def forward(
         self, layers: Sequence[Float[Tensor, "N L D2"]], image_size: tuple[int, int]
     ) -> Float[Tensor, "N C H W"]:
-        """Raw maps of N frames, always computed in float32.
+        """Raw maps of N frames, always computed in float32, their gradient limited.
 
         Args:
             layers: the four token maps, special tokens first.
@@ -109,7 +114,8 @@ class DenseHead(nn.Module):
                 stages.append(resize(maps + _positions(maps, aspect)))
             fused = self.scratch["output_conv1"](self._fuse(stages))
             full = interpolate(fused, size=image_size, mode="bilinear", align_corners=True)
-            return self.scratch["output_conv2"](full + _positions(full, aspect))
+            raw = self.scratch["output_conv2"](full + _positions(full, aspect))
+            return limit_gradient(raw, GRADIENT_LIMIT)
 
     def _fuse(self, stages: list[Tensor]) -> Tensor:
         reduced = [self.scratch[f"layer{i}_rn"](stage) for i, stage in enumerate(stages, start=1)]
@@ -144,6 +150,7 @@ def depth_and_confidence(
     raw: Float[Tensor, "*batch 2 H W"],
 ) -> tuple[Float[Tensor, "*batch H W"], Float[Tensor, "*batch H W"]]:
     """Positive z-depth (exponential) and confidence (1 + exponential). Source: VGGT, section 3.3."""
+    raw = raw.clamp(-_EXPONENT_LIMIT, _EXPONENT_LIMIT)
     return raw[..., 0, :, :].exp(), 1 + raw[..., 1, :, :].exp()
 
 
@@ -151,5 +158,6 @@ def points_and_confidence(
     raw: Float[Tensor, "*batch 4 H W"],
 ) -> tuple[Float[Tensor, "*batch H W 3"], Float[Tensor, "*batch H W"]]:
     """World points, linear near 0 and exponential far away (`sign(x) (e^|x| - 1)`), and confidence."""
+    raw = raw.clamp(-_EXPONENT_LIMIT, _EXPONENT_LIMIT)
     places = torch.movedim(raw[..., :3, :, :], -3, -1)
     return places.sign() * torch.expm1(places.abs()), 1 + raw[..., 3, :, :].exp()

@@ -14,8 +14,7 @@ impossible Gaussian:
 A footprint is the width of a pixel at its depth. The first component of the quaternion never falls
 below 0.1, so normalising never divides by a small number; half turns are the symmetries of an
 ellipsoid, so nothing is lost. The last layer starts at zero: before training the Gaussians are the
-depth map's pixels. A dense head is known to throw very large gradients, hence float32 (`DenseHead`)
-and `limit_gradient`; steps that are not finite all the same are counted by `NonFiniteGuard`.
+depth map's pixels.
 
 Source: 4Real-Video-V2, section 3.2 "Gaussian Head"; appendix C (DPT with the depth head's sizes, 14
 channels; offsets added as in Splatt3R). The bounds are this project's choice.
@@ -24,8 +23,6 @@ channels; offsets added as in Splatt3R). The bounds are this project's choice.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -44,7 +41,6 @@ REFINEMENT_LIMIT = 0.1
 START_OPACITY = 0.8
 SMALLEST_SCALE, LARGEST_SCALE = 0.05, 10.0
 COLOR_LIMIT = 0.5
-GRADIENT_LIMIT = 1.0
 # Far into the flat part of every activation; keeps squares of huge raw values finite.
 RAW_LIMIT = 30.0
 _SMALLEST_W = 0.1
@@ -53,18 +49,13 @@ _W_SHIFT = math.log(math.expm1(1 - _SMALLEST_W))
 
 
 class GaussianHead(DenseHead):
-    """A dense head with 14 channels whose first output is zero and whose gradient is limited."""
+    """A dense head with 14 channels whose first output is zero."""
 
     def __init__(self, config: ReconConfig) -> None:
         super().__init__(config, CHANNELS)
         for name, parameter in self.scratch["output_conv2"].named_parameters():
             if name.startswith("2."):
                 nn.init.zeros_(parameter)
-
-    def forward(
-        self, layers: Sequence[Float[Tensor, "N L D2"]], image_size: tuple[int, int]
-    ) -> Float[Tensor, "N 14 H W"]:
-        return limit_gradient(super().forward(layers, image_size), GRADIENT_LIMIT)
 
 
 def gaussians_of_pixels(
@@ -101,57 +92,3 @@ def pixel_footprints(depth: Float[Tensor, "V N"], cameras: Cameras) -> Float[Ten
     """Width of a pixel at its depth, world units (geometric mean of both sides)."""
     focal = (cameras.intrinsics[:, 0, 0] * cameras.intrinsics[:, 1, 1]).sqrt()
     return depth / focal[:, None]
-
-
-# ---- guards -----------------------------------------------------------------------------------
-
-
-class _LimitGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, maps: Tensor, limit: float) -> Tensor:
-        ctx.limit = limit
-        return maps.view_as(maps)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = gradients
-        norm = gradient.flatten(1).norm(dim=1).reshape(-1, *[1] * (gradient.ndim - 1))
-        return gradient * (ctx.limit / norm.clamp(min=ctx.limit)), None
-
-
-def limit_gradient(maps: Float[Tensor, "N *rest"], limit: float) -> Float[Tensor, "N *rest"]:
-    """The maps unchanged; on the way back, each map's gradient is scaled down to norm `limit` at most.
-
-    Not-a-number passes through, so that it is seen and counted rather than hidden.
-    """
-    return _LimitGradient.apply(maps, limit)
-
-
-class NonFiniteGuard:
-    """Counts training steps whose numbers are not finite and refuses to let them become many.
-
-    Args:
-        share: of steps that may be lost, at most.
-        grace: steps that may be lost however short the run is.
-    """
-
-    def __init__(self, share: float = 0.01, grace: int = 2) -> None:
-        self.share, self.grace = share, grace
-        self.steps = self.lost = 0
-
-    def admit(self, *values: Tensor | None) -> bool:
-        """Count one step; True when all its values are finite, so that it may change the weights.
-
-        Raises:
-            FloatingPointError: more than `share` of the steps so far were lost.
-        """
-        self.steps += 1
-        if all(bool(torch.isfinite(value.detach()).all()) for value in values if value is not None):
-            return True
-        self.lost += 1
-        if self.lost > self.grace and self.lost > self.share * self.steps:
-            raise FloatingPointError(
-                f"{self.lost} of {self.steps} training steps were not finite, more than {self.share:.0%}; "
-                "lower the learning rate or look for a broken sample"
-            )
-        return False

@@ -100,7 +100,7 @@ def _draw_from_above(gaussians: Gaussians, cameras: Cameras, size: tuple[int, in
     keep = torch.linspace(0, max(len(gaussians) - 1, 0), min(MAP_POINTS, len(gaussians))).long()
     points = ((gaussians.means[keep].cpu() - cameras.centers[0]) @ axes.T)[:, [0, 2]]
     eyes = ((cameras.centers - cameras.centers[0]) @ axes.T)[:, [0, 2]]
-    shown = torch.cat([points.quantile(torch.tensor([0.02, 0.98]), 0), eyes]) if len(points) else eyes
+    shown = torch.cat([_near(points, eyes), eyes])
     low, high = shown.amin(0), shown.amax(0)
     span = torch.maximum((high - low) / torch.tensor([size[1], size[0]]), torch.tensor(1e-6)).max() * 1.15
     middle = (low + high) / 2
@@ -125,6 +125,14 @@ def _draw_from_above(gaussians: Gaussians, cameras: Cameras, size: tuple[int, in
         pen.polygon([tuple(point) for point in outline.tolist()], outline=(200, 30, 30))
         pen.text(tuple((place(eye[None])[0] + 3).tolist()), str(view), (200, 30, 30))
     return np.array(image)
+
+
+def _near(points: Float[Tensor, "N 2"], eyes: Float[Tensor, "V 2"]) -> Float[Tensor, "M 2"]:
+    """Corners of what is worth showing: the nearer part of the scene, not its sky."""
+    if not len(points):
+        return points
+    distance = (points - eyes.mean(0)).norm(dim=-1)
+    return points[distance <= 1.5 * distance.quantile(0.25)].quantile(torch.tensor([0.02, 0.98]), 0)
 
 
 def _depth_pixels(depth: Float[Tensor, "V H W"], alpha: Float[Tensor, "V H W"]) -> UInt8[np.ndarray, "V H W 3"]:

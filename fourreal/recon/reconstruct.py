@@ -176,13 +176,14 @@ def _geometry(
     size = settings.chunk_windows or len(windows)
     # The first window sets the cameras and the scale of all, so it goes alone.
     chunks = [windows[:1]] + [windows[start : start + size] for start in range(1, len(windows), size)]
-    anchor: Prediction | None = None
+    camera_tokens = first_depth = None
     for done, chunk in enumerate(chunks, start=1):
         batch = torch.stack([frames[:, list(window.times)] for window in chunk]).to(device)
-        prediction = _predict(model, batch, None if anchor is None else anchor.camera_tokens, settings)
-        anchor = prediction if anchor is None else anchor
+        prediction = _predict(model, batch, camera_tokens, settings)
+        if camera_tokens is None or first_depth is None:
+            camera_tokens, first_depth = prediction.camera_tokens, prediction.depth[0, :, 0].clone()
         for sample, window in enumerate(chunk):
-            scale = float((anchor.depth[0, :, 0] / prediction.depth[sample, :, 0]).median())
+            scale = float((first_depth / prediction.depth[sample, :, 0]).median())
             rig = prediction.cameras[sample]
             # Shared cameras are the first window's and have its scale already.
             rig = rig.moved(rig.world_to_cam[0, 0], 1.0 if model.config.share_cameras else scale)

@@ -13,7 +13,8 @@ from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.rotations import quat_to_matrix
 from fourreal.recon import gaussian_head as head
 from fourreal.recon.config import tiny
-from fourreal.recon.gaussian_head import NonFiniteGuard, gaussians_of_pixels, limit_gradient, pixel_footprints
+from fourreal.recon.gaussian_head import gaussians_of_pixels, pixel_footprints
+from fourreal.recon.guards import NonFiniteGuard, limit_gradient
 from fourreal.recon.model import ReconModel
 from fourreal.splat.rasterize import rasterize
 

@@ -7,7 +7,7 @@ import torch
 from fourreal.core.camera_paths import orbit
 from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.recon.config import tiny
-from fourreal.recon.gaussian_head import NonFiniteGuard
+from fourreal.recon.guards import NonFiniteGuard
 from fourreal.recon.losses import SceneTruth, camera_loss, depth_loss, normalised_truth, point_loss, render_loss
 from fourreal.recon.model import ReconModel
 from fourreal.splat.rasterize import rasterize
@@ -28,7 +28,7 @@ def _striped_plane() -> tuple[torch.Tensor, SceneTruth]:
     return frames, normalised_truth(rig, depth.reshape(VIEWS, 1, *SIZE).repeat(1, TIMES, 1, 1))
 
 
-def test_every_loss_falls_on_one_scene():
+def test_the_geometry_losses_fall_through_heads_and_backbone():
     torch.manual_seed(0)
     model = ReconModel(tiny())
     frames, truth = _striped_plane()
@@ -40,22 +40,34 @@ def test_every_loss_falls_on_one_scene():
         assert guard.admit(prediction.depth, prediction.poses, prediction.gaussians)
         assert prediction.points is not None
         assert prediction.points_confidence is not None
-        rendered = torch.stack(
-            [rasterize(prediction.gaussians_at(frames[None], 0, t), prediction.cameras[0, :, t]).color for t in (0, 1)],
-            1,
-        )
         losses = {
             "camera": camera_loss(prediction.poses[:, 0], truth.cameras),
             "depth": depth_loss(prediction.depth[0], prediction.depth_confidence[0], truth.depth, truth.valid),
             "points": point_loss(prediction.points[0], prediction.points_confidence[0], truth.points, truth.valid),
-            "render": render_loss(rendered, frames).total,
         }
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         history.append({name: float(loss.detach()) for name, loss in losses.items()})
-    assert guard.lost == 0
     for name in ("camera", "depth", "points"):
         assert history[-1][name] < 0.7 * history[0][name], name
-    assert history[-1]["render"] < history[0]["render"]
+
+
+def test_the_rendering_loss_falls_with_the_gaussian_head_alone():
+    """The paper's first stage: backbone frozen, Gaussian head trained. Source: section 3.2, "Training"."""
+    torch.manual_seed(0)
+    model = ReconModel(tiny()).requires_grad_(False)
+    assert model.gaussian_head is not None
+    model.gaussian_head.requires_grad_(True)
+    frames, truth = _striped_plane()
+    optimiser = torch.optim.AdamW(model.gaussian_head.parameters(), lr=1e-2)
+    history = []
+    for _ in range(12):
+        prediction = model(frames[None])
+        gaussians = prediction.gaussians_at(frames[None], 0, 0, truth.cameras[:, 0])
+        loss = render_loss(rasterize(gaussians, truth.cameras[:, 0]).color, frames[:, 0]).total
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        history.append(float(loss.detach()))
+    assert history[-1] < 0.7 * history[0]
