@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fourreal.data.worlds.motion import Poses, rolling, shift, slide_distance, sway, swing_angle, turn
+from fourreal.data.worlds.motion import Poses, held, rolling, shift, slide_distance, sway, swing_angle, turn
 from fourreal.data.worlds.scene import Group, Part, Role, Shape, Thing
 from fourreal.data.worlds.seeding import pick
 from fourreal.data.worlds.single_bodies import Beat, Builder, ball, upright
@@ -18,11 +18,6 @@ def limb(joint: Poses, length: float, radius: float, role: Role = "body") -> tup
     """A capsule hanging down from a joint, and the joint at its far end."""
     part = Part(Shape.CAPSULE, (radius, radius, length / 2), joint @ shift(0.0, 0.0, -length / 2), role)
     return part, joint @ shift(0.0, 0.0, -length)
-
-
-def spread(pose: Poses, beat: Beat) -> Poses:
-    """A constant pose for all times."""
-    return np.broadcast_to(pose, (beat.frames, 4, 4))
 
 
 def scaled(half_size: tuple[float, float, float], factor: float) -> tuple[float, float, float]:
@@ -113,7 +108,7 @@ def waving_arm(beat: Beat) -> Group:
     """A robot arm of two or three links on a turning base."""
     links = int(beat.rng.integers(2, 4))
     length, thick = beat.uniform(0.3, 0.45), beat.uniform(0.045, 0.07)
-    base = Part(Shape.CYLINDER, (0.17, 0.17, 0.07), spread(shift(0.0, 0.0, 0.07), beat), "stand")
+    base = Part(Shape.CYLINDER, (0.17, 0.17, 0.07), held(shift(0.0, 0.0, 0.07), beat.frames), "stand")
     yaw = sway(beat.seconds, beat.uniform(0.3, 0.9), beat.hertz(0.4, 0.9), beat.phase())
     joint = shift(0.0, 0.0, 0.14) @ turn("z", yaw) @ turn("y", np.pi)
     parts = [base]
@@ -157,7 +152,7 @@ def driving_car(beat: Beat) -> Group:
 
 def turning_mill(beat: Beat) -> Group:
     height, blade = beat.uniform(0.6, 0.85), beat.uniform(0.3, 0.42)
-    post = Part(Shape.CYLINDER, (0.06, 0.06, height / 2), spread(shift(0.0, 0.0, height / 2), beat), "stand")
+    post = Part(Shape.CYLINDER, (0.06, 0.06, height / 2), held(shift(0.0, 0.0, height / 2), beat.frames), "stand")
     hub = shift(0.12, 0.0, height) @ turn("x", beat.turning_rate(0.25, 0.7) * beat.seconds + beat.phase())
     parts = [post, Part(Shape.ELLIPSOID, (0.09, 0.07, 0.07), hub, "dark")]
     blades = int(beat.rng.integers(3, 5))
@@ -189,7 +184,7 @@ def rocking_seesaw(beat: Beat) -> Group:
         Part(
             Shape.CYLINDER,
             (radius, radius, 0.16),
-            spread(shift(0.0, 0.0, radius) @ turn("x", np.pi / 2), beat),
+            held(shift(0.0, 0.0, radius) @ turn("x", np.pi / 2), beat.frames),
             "stand",
         ),
         Part(Shape.BOX, (length, 0.12, 0.03), plank),
@@ -228,10 +223,10 @@ def flying_bird(beat: Beat) -> Group:
 def frame_of_posts(beat: Beat, width: float, height: float, thick: float) -> list[Part]:
     """Two posts and a beam to hang things from."""
     parts = [
-        Part(Shape.BOX, (thick, thick, height / 2), spread(shift(0.0, side * width, height / 2), beat), "stand")
+        Part(Shape.BOX, (thick, thick, height / 2), held(shift(0.0, side * width, height / 2), beat.frames), "stand")
         for side in (-1, 1)
     ]
-    beam = Part(Shape.BOX, (thick, width + thick, thick), spread(shift(0.0, 0.0, height + thick), beat), "stand")
+    beam = Part(Shape.BOX, (thick, width + thick, thick), held(shift(0.0, 0.0, height + thick), beat.frames), "stand")
     return [*parts, beam]
 
 

@@ -7,6 +7,7 @@ level that matches half that length, so a floor stays sharp sideways and does no
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fourreal.data.worlds.patterns import SIZE
-from fourreal.data.worlds.textures import texture_image
+from fourreal.data.worlds.textures import LIBRARY, PROCEDURAL, texture_image
 
 LEVELS = SIZE.bit_length()  # 256 ... 1
 BORDER = 1  # texels wrapped round every level, so that bilinear taps never leave it
@@ -37,13 +38,11 @@ class Atlas:
 
     Attributes:
         texels: every used texture's levels, each with its wrapped border.
-        corner: (x, y) of each level's first texel, per slot.
-        slots: library index -> slot.
+        corner: (x, y) of each level's first texel, per library entry.
     """
 
     texels: Float[Tensor, "1 3 A B"]
     corner: Float[Tensor, "S M 2"]
-    slots: dict[int, int]
 
     def sample(
         self,
@@ -55,7 +54,7 @@ class Atlas:
         """Filtered texture values.
 
         Args:
-            slot: which texture.
+            slot: which library entry.
             uv: where, in periods.
             across, down: how uv changes from one pixel to the next, to the right and downwards.
         """
@@ -77,7 +76,7 @@ class Atlas:
         self, slot: Int[Tensor, "N"], level: Int[Tensor, "N"], uv: Float[Tensor, "2 N"]
     ) -> Float[Tensor, "3 N"]:
         corner = self.corner.reshape(-1, 2).index_select(0, slot * LEVELS + level).T
-        size = torch.exp2((LEVELS - 1 - level).to(uv))
+        size = torch.bitwise_left_shift(torch.ones_like(level), LEVELS - 1 - level).to(uv)
         extent = torch.tensor(self.texels.shape[:1:-1], dtype=uv.dtype, device=uv.device)[:, None]
         grid = (corner + uv * size) * (2 / extent) - 1
         texels = torch.nn.functional.grid_sample(
@@ -87,25 +86,25 @@ class Atlas:
 
 
 @functools.lru_cache(maxsize=4)
-def build_atlas(indices: tuple[int, ...], device: torch.device) -> Atlas:
-    """The atlas of some library entries."""
+def build_atlas(photographs: bool, device: torch.device) -> Atlas:
+    """The atlas of the whole library.
+
+    Every texture has one place whether or not the photographs are there, so that look-ups round alike
+    whatever a world is rendered with.
+    """
     height, width = SIZE + 16 + 2 * BORDER * LEVELS, SIZE + SIZE // 2 + 4 * BORDER
-    columns = max(1, int(np.ceil(np.sqrt(len(indices)))))
-    rows = -(-len(indices) // columns)
+    columns = math.ceil(math.sqrt(len(LIBRARY)))
+    rows = math.ceil(len(LIBRARY) / columns)
     texels = np.zeros((3, rows * height, columns * width), dtype=np.float32)
-    corners = np.zeros((len(indices), LEVELS, 2), dtype=np.float32)
-    for slot, index in enumerate(indices):
+    corners = np.zeros((len(LIBRARY), LEVELS, 2), dtype=np.float32)
+    for slot in range(len(LIBRARY if photographs else PROCEDURAL)):
         left, top = (slot % columns) * width, (slot // columns) * height
         y = top
-        for level, image in enumerate(mip_levels(texture_image(index))):
+        for level, image in enumerate(mip_levels(texture_image(slot))):
             x = left if level == 0 else left + SIZE + 2 * BORDER
             padded = np.pad(image, ((0, 0), (BORDER, BORDER), (BORDER, BORDER)), mode="wrap")
             size = padded.shape[-1]
             texels[:, y : y + size, x : x + size] = padded
             corners[slot, level] = x + BORDER, y + BORDER
             y = top if level == 0 else y + size
-    return Atlas(
-        torch.from_numpy(texels)[None].to(device),
-        torch.from_numpy(corners).to(device),
-        {index: slot for slot, index in enumerate(indices)},
-    )
+    return Atlas(torch.from_numpy(texels)[None].to(device), torch.from_numpy(corners).to(device))

@@ -15,7 +15,7 @@ from fourreal.data.worlds.articulated import ARTICULATED, BYSTANDERS
 from fourreal.data.worlds.caption import write_caption
 from fourreal.data.worlds.config import Background, WorldConfig
 from fourreal.data.worlds.daylight import draw_environment
-from fourreal.data.worlds.layout import arrange, centres_and_radii, parts_of
+from fourreal.data.worlds.layout import arrange, parts_of
 from fourreal.data.worlds.materials import Dresser, Finish, stack_finishes, texture_mean
 from fourreal.data.worlds.rigs import Rig, draw_rig
 from fourreal.data.worlds.scene import Group, NamedThing, World
@@ -49,8 +49,8 @@ def _staged(
 ) -> tuple[list[Group], Rig]:
     """Moving things in their places, and cameras on them."""
     groups = _cast(config, background, seconds, stream(seed, "cast", attempt))
-    groups = arrange(groups, stream(seed, "places", attempt), spread_m=1.5)
-    return groups, draw_rig(config, stream(seed, "rig", attempt), *centres_and_radii(parts_of(groups)))
+    groups = arrange(groups, stream(seed, "places", attempt), spread_m=1.3)
+    return groups, draw_rig(config, stream(seed, "rig", attempt), parts_of(groups))
 
 
 def _background(config: WorldConfig, rng: np.random.Generator) -> Background:
@@ -66,7 +66,7 @@ def _cast(config: WorldConfig, background: Background, seconds: np.ndarray, rng:
     white = background == "white"
     lead = ARTICULATED if rng.random() < (0.65 if white else 0.5) else (FLOATERS if white else FREE_MOVERS)
     groups = [pick(rng, lead)(beat)]
-    extra = int(rng.integers(0, 2)) if white else int(rng.integers(0, config.max_groups))
+    extra = int(rng.choice(4, p=(0.7, 0.3, 0.0, 0.0) if white else (0.25, 0.4, 0.25, 0.1)))
     for _ in range(min(extra, config.max_groups - 1)):
         kind = rng.random()
         builders = (
@@ -106,9 +106,8 @@ def _finish_world(config: WorldConfig, seed: int, groups: list[Group], rig: Rig,
         named.append(NamedThing(thing.noun, colour, pattern, thing.motion, instances))
         first += len(thing.parts)
     parts = parts_of(groups)
-    centres, radii = centres_and_radii(parts)
     environment, walls = draw_environment(
-        background, stream(seed, "light"), rig, centres, radii, floor_albedo=_mean_colour(floor_finish)
+        background, stream(seed, "light"), rig, parts, floor_albedo=_mean_colour(floor_finish)
     )
     white = background == "white"
     used = finishes[planes:] if white else finishes

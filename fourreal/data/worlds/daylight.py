@@ -8,9 +8,10 @@ from jaxtyping import Float
 
 from fourreal.data.worlds.colours import to_linear
 from fourreal.data.worlds.config import Background
+from fourreal.data.worlds.layout import extents
 from fourreal.data.worlds.motion import turn
 from fourreal.data.worlds.rigs import Rig
-from fourreal.data.worlds.scene import Environment
+from fourreal.data.worlds.scene import Environment, Part
 
 PLANES = 3  # a floor and up to two walls
 ABSENT = -np.inf
@@ -29,8 +30,7 @@ def draw_environment(
     background: Background,
     rng: np.random.Generator,
     rig: Rig,
-    centres: Float[np.ndarray, "T K 3"],
-    radii: Float[np.ndarray, "K"],
+    parts: list[Part],
     *,
     floor_albedo: Float[np.ndarray, "3"],
 ) -> tuple[Environment, int]:
@@ -53,7 +53,7 @@ def draw_environment(
         ambient, tint, floor_albedo = ambient + 0.08, np.ones(3), np.full(3, 0.55)
     sun_colour = strength * np.array([1.0, 0.97 - 0.05 * warmth, 0.92 - 0.14 * warmth])
     bounce = 0.75 * floor_albedo * (strength * sun[2] * 0.6 + ambient)
-    poses, heights, walls = _planes(background, rng, rig, centres, radii)
+    poses, heights, walls = _planes(background, rng, rig, parts)
     tensor = lambda values: torch.from_numpy(np.asarray(values, dtype=np.float32))  # noqa: E731
     environment = Environment(
         plane_poses=tensor(poses),
@@ -75,8 +75,7 @@ def _planes(
     background: Background,
     rng: np.random.Generator,
     rig: Rig,
-    centres: Float[np.ndarray, "T K 3"],
-    radii: Float[np.ndarray, "K"],
+    parts: list[Part],
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Plane poses, their heights and the number of walls."""
     poses, heights = np.tile(np.eye(4), (PLANES, 1, 1)), np.full(PLANES, ABSENT)
@@ -95,7 +94,7 @@ def _planes(
     walls = 0
     for angle, gap in zip(angles, margin, strict=False):
         normal = np.array([np.cos(angle), np.sin(angle), 0.0])
-        offset = (centres @ normal - radii).min() - gap
+        offset = -extents(parts, -normal[None]).max() - gap
         if (eyes @ normal).min() < offset + 0.3:
             continue
         walls += 1

@@ -26,7 +26,7 @@ class WorldTable:
     shapes: Int[Tensor, "W K"]
     half_sizes: Float[Tensor, "3 W K"]
     plane_heights: Float[Tensor, "P W"]
-    looks: Float[Tensor, "W*L C"]
+    looks: Float[Tensor, "R C"]  # R = W * L rows
     lights: Float[Tensor, "W D"]
     planes: int
 
@@ -80,8 +80,8 @@ def columns(names: dict[str, int], name: str) -> slice:
     raise KeyError(name)
 
 
-def world_table(worlds: list[World], slots: dict[int, int], device: torch.device, dtype: torch.dtype) -> WorldTable:
-    """Stack worlds; `slots` says where each texture of the library is in the atlas."""
+def world_table(worlds: list[World], device: torch.device, dtype: torch.dtype) -> WorldTable:
+    """Stack worlds."""
     count, planes = max(len(world.shapes) for world in worlds), worlds[0].environment.plane_poses.shape[0]
     shapes = torch.full((len(worlds), count), ABSENT_SHAPE)
     half_sizes = torch.ones(len(worlds), count, 3)
@@ -89,7 +89,7 @@ def world_table(worlds: list[World], slots: dict[int, int], device: torch.device
     for row, world in enumerate(worlds):
         own = len(world.shapes)
         shapes[row, :own], half_sizes[row, :own] = world.shapes, world.half_sizes
-        looks.append(torch.nn.functional.pad(_looks(world, slots), (0, 0, 0, count - own)))
+        looks.append(torch.nn.functional.pad(_looks(world), (0, 0, 0, count - own)))
         lights.append(_lights(world))
     heights = torch.stack([world.environment.plane_heights for world in worlds], -1)
     return WorldTable(
@@ -102,11 +102,10 @@ def world_table(worlds: list[World], slots: dict[int, int], device: torch.device
     )
 
 
-def _looks(world: World, slots: dict[int, int]) -> Float[Tensor, "L C"]:
+def _looks(world: World) -> Float[Tensor, "L C"]:
     m = world.materials
-    slot = torch.tensor([slots[int(index)] for index in m.texture])
-    parts = (slot, m.tile_m, m.offset, m.swap, m.colour_matrix.flatten(1), m.colour_base, m.specular, m.gloss)
-    return torch.cat([part.float().reshape(len(slot), -1) for part in parts], -1)
+    parts = (m.texture, m.tile_m, m.offset, m.swap, m.colour_matrix.flatten(1), m.colour_base, m.specular, m.gloss)
+    return torch.cat([part.float().reshape(len(m.texture), -1) for part in parts], -1)
 
 
 def _lights(world: World) -> Float[Tensor, "D"]:
@@ -178,15 +177,22 @@ def local_scale(shapes: Int[Tensor, "*n"], half_sizes: Float[Tensor, "3 *n"]) ->
     return torch.stack([half_sizes[0], half_sizes[1], torch.where(is_capsule, half_sizes[0], half_sizes[2])])
 
 
+def ball_radius(shape: Shape, half_size: Float[Tensor, "3 *n"]) -> Float[Tensor, "*n"]:
+    """Radius of the smallest ball round the centre that holds a primitive."""
+    x, _, z = half_size
+    if shape is Shape.ELLIPSOID:
+        return half_size.amax(0)
+    if shape is Shape.BOX:
+        return torch.sqrt(dot(half_size, half_size))
+    return torch.sqrt(x * x + z * z) if shape is Shape.CYLINDER else x + z
+
+
 def bounding_radius(shapes: Int[Tensor, "*n"], half_sizes: Float[Tensor, "3 *n"]) -> Float[Tensor, "*n"]:
-    """Radius of a ball round the centre that holds the primitive; 0 for padding."""
-    x, y, z = half_sizes
-    radius = torch.where(
-        shapes == int(Shape.BOX), torch.sqrt(dot(half_sizes, half_sizes)), torch.maximum(torch.maximum(x, y), z)
-    )
-    radius = torch.where(shapes == int(Shape.CYLINDER), torch.hypot(x, z), radius)
-    radius = torch.where(shapes == int(Shape.CAPSULE), x + z, radius)
-    return torch.where(shapes == ABSENT_SHAPE, 0.0, radius)
+    """`ball_radius` of mixed shapes; 0 for padding."""
+    radius = torch.zeros_like(half_sizes[0])
+    for shape in Shape:
+        radius = torch.where(shapes == int(shape), ball_radius(shape, half_sizes), radius)
+    return radius
 
 
 def in_local(frames: FrameTable, vector: Float[Tensor, "3 B"], surfaces: slice) -> Float[Tensor, "3 B n"]:

@@ -67,3 +67,16 @@ def _touches(
     squared = ((a[:, :, None] - b[:, None]) ** 2).sum(-1)
     overlap: Bool[np.ndarray, "T K J"] = squared < (a_radii[:, None] + b_radii + CLEARANCE_M) ** 2
     return bool(overlap.any())
+
+
+def extents(parts: list[Part], directions: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N T K"]:
+    """How far every part reaches along unit directions at every time (the support function), exactly."""
+    poses = np.stack([part.poses for part in parts], 1)
+    half = np.array([part.half_size for part in parts])
+    shape = np.array([int(part.shape) for part in parts])
+    local = np.abs(np.einsum("nj,tkji->ntki", directions, poses[..., :3, :3]))
+    scaled = local * half
+    ellipsoid = np.sqrt((scaled**2).sum(-1))
+    around = half[:, 0] * np.hypot(local[..., 0], local[..., 1])
+    reach = np.choose(shape, [ellipsoid, scaled.sum(-1), around + scaled[..., 2], half[:, 0] + scaled[..., 2]])
+    return reach + np.einsum("nj,tkj->ntk", directions, poses[..., :3, 3])

@@ -21,7 +21,7 @@ from fourreal.data.worlds.scene import Materials, Thing
 from fourreal.data.worlds.seeding import pick
 from fourreal.data.worlds.textures import LIBRARY, PHOTOGRAPHS, PROCEDURAL, Texture, Use, texture_image
 
-PHOTO_SHARE = 0.25
+PHOTO_SHARE = 0.15
 WITHOUT_PATTERN = 0.25  # share of things whose body is plain
 THING_TILE = 0.36
 

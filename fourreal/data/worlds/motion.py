@@ -47,9 +47,9 @@ def turn_about(axis: Float[np.ndarray, "3"], angle: Times) -> Poses:
     return poses
 
 
-def held(pose: Poses, times: int) -> Poses:
+def held(pose: Float[np.ndarray, "1 4 4"], times: int) -> Float[np.ndarray, "{times} 4 4"]:
     """One pose for all times."""
-    return np.tile(pose[:1], (times, 1, 1))
+    return np.tile(pose, (times, 1, 1))
 
 
 # ---- one body -----------------------------------------------------------------------------------

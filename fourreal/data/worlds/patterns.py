@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 
 SIZE = 256
 SAMPLES = 3  # oversampling of hard-edged patterns, so that the finest level is antialiased too
@@ -42,9 +42,9 @@ def coordinates(size: int = SIZE * SAMPLES) -> tuple[Channel, Channel]:
     return u, v
 
 
-def shrink(channel: Channel) -> Channel:
+def shrink(channel: Shaped[np.ndarray, "N N"]) -> Channel:
     """Average of SAMPLES x SAMPLES samples a texel."""
-    size = channel.shape[0] // SAMPLES
+    size = len(channel) // SAMPLES
     return channel.astype(np.float64).reshape(size, SAMPLES, size, SAMPLES).mean((1, 3))
 
 
@@ -283,7 +283,9 @@ def carpet(medallions: int) -> Pattern:
     return make
 
 
-def _nearest_cell(u: Channel, v: Channel, count: int, rng: np.random.Generator) -> tuple[Channel, Channel, np.ndarray]:
+def _nearest_cell(
+    u: Channel, v: Channel, count: int, rng: np.random.Generator
+) -> tuple[Channel, Channel, Int[np.ndarray, "S S"]]:
     """Distance (in cells) to the nearest and second nearest of jittered points, and which is nearest."""
     jitter = rng.uniform(0.1, 0.9, (count, count, 2))
     x, y = u * count, v * count

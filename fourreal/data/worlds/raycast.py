@@ -16,7 +16,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from fourreal.data.worlds.frames import (
-    ABSENT_SHAPE,
     FrameTable,
     WorldTable,
     bounding_radius,
@@ -84,7 +83,7 @@ def cast(table: WorldTable, frames: FrameTable, rays: Rays) -> Visible:
     depth, code = _meet_planes(table, frames, rays)
     solids = slice(table.planes, None)
     shapes, half_sizes = table.shapes[frames.world], table.half_sizes[:, frames.world]
-    candidates = _touched_tiles(frames, rays, bounding_radius(shapes, half_sizes) * (shapes != ABSENT_SHAPE))
+    candidates = _touched_tiles(frames, rays, bounding_radius(shapes, half_sizes))
     tile, solid = candidates.nonzero().unbind(-1)
     if len(tile) == 0:
         return Visible(depth, code)
@@ -156,34 +155,40 @@ def _meet_planes(table: WorldTable, frames: FrameTable, rays: Rays) -> tuple[Ten
 
 
 def _touched_tiles(frames: FrameTable, rays: Rays, radius: Float[Tensor, "B K"]) -> Bool[Tensor, "N K"]:
-    """Tiles that the image of each solid's bounding ball may reach.
-
-    Seen from above, a ball at angle a off axis and of angular radius b spans tan(a - b) to tan(a + b);
-    likewise from the side.
-    """
+    """Tiles that the image of each solid's bounding ball may reach."""
     planes = frames.position.shape[2] - radius.shape[1]
     offset = frames.position[:, :, planes:] - frames.centre[:, :, None]
-    focal_x, focal_y = 1 / torch.sqrt(dot(frames.right, frames.right)), 1 / torch.sqrt(dot(frames.down, frames.down))
-    x_axis, y_axis = frames.right * focal_x, frames.down * focal_y
-    forward = torch.linalg.cross(x_axis, y_axis, dim=0)
-    x, y, z = (dot(axis[:, :, None], offset) for axis in (x_axis, y_axis, forward))
-    principal_x = -dot(frames.corner, x_axis) * focal_x
-    principal_y = -dot(frames.corner, y_axis) * focal_y
-    inside = radius[:, None, None] > 0
-    for across, focal, principal, first, count, shape in (
-        (y, focal_y, principal_y, rays.top, rays.rows, "b k -> b r 1 k"),
-        (x, focal_x, principal_x, rays.left, rays.columns, "b k -> b 1 r k"),
-    ):
-        del first
-        angle, spread = torch.atan2(across, z), torch.arcsin((radius / torch.hypot(across, z)).clamp(max=1))
-        low, high = angle - spread, angle + spread
-        quarter = torch.pi / 2 - 1e-3
-        # A ball that reaches beside or behind the camera may appear anywhere up to the border.
-        low_pixel = torch.where(low <= -quarter, -torch.inf, torch.tan(low.clamp(-quarter, quarter)))
-        high_pixel = torch.where(high >= quarter, torch.inf, torch.tan(high.clamp(-quarter, quarter)))
-        low_pixel = low_pixel * focal[:, None] + principal[:, None] - 1
-        high_pixel = high_pixel * focal[:, None] + principal[:, None] + 1
-        edges = torch.arange(count, dtype=x.dtype, device=x.device) * TILE
-        touched = (low_pixel[:, None] < edges[:, None] + TILE) & (high_pixel[:, None] > edges[:, None])
-        inside = inside & (touched[:, :, None] if shape.startswith("b k -> b r 1") else touched[:, None])
-    return rearrange(inside, "b r c k -> (b r c) k")
+    forward = torch.linalg.cross(frames.right, frames.down, dim=0)
+    forward = forward / torch.sqrt(dot(forward, forward))
+    ahead = dot(forward[:, :, None], offset)
+    columns = _touched_strips(frames.right, frames.corner, offset, ahead, radius, rays.columns)
+    rows = _touched_strips(frames.down, frames.corner, offset, ahead, radius, rays.rows)
+    touched = rows[:, :, None] & columns[:, None] & (radius > 0)[:, None, None]
+    return rearrange(touched, "b r c k -> (b r c) k")
+
+
+def _touched_strips(
+    step: Float[Tensor, "3 B"],
+    corner: Float[Tensor, "3 B"],
+    offset: Float[Tensor, "3 B K"],
+    ahead: Float[Tensor, "B K"],
+    radius: Float[Tensor, "B K"],
+    count: int,
+) -> Bool[Tensor, "B count K"]:
+    """Tile columns (or rows) that balls may reach; `step` is the ray's change from pixel to pixel.
+
+    Seen from above, a ball at angle a off axis and of angular radius b spans tan(a - b) to tan(a + b);
+    one that reaches beside or behind the camera may appear anywhere up to the border.
+    """
+    focal = 1 / torch.sqrt(dot(step, step))
+    axis = step * focal
+    across = dot(axis[:, :, None], offset)
+    angle, spread = torch.atan2(across, ahead), torch.arcsin((radius / torch.hypot(across, ahead)).clamp(max=1))
+    low, high, quarter = angle - spread, angle + spread, torch.pi / 2 - 1e-3
+    first = torch.where(low <= -quarter, -torch.inf, torch.tan(low.clamp(-quarter, quarter)))
+    last = torch.where(high >= quarter, torch.inf, torch.tan(high.clamp(-quarter, quarter)))
+    # One pixel to spare for the samples beside a pixel's centre and for rounding.
+    principal = (-dot(corner, axis) * focal)[:, None]
+    first, last = first * focal[:, None] + principal - 1, last * focal[:, None] + principal + 1
+    edges = torch.arange(count, dtype=radius.dtype, device=radius.device)[:, None] * TILE
+    return (first[:, None] < edges + TILE) & (last[:, None] > edges)

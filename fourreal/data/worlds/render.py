@@ -18,7 +18,7 @@ from fourreal.data.worlds.frames import FrameTable, WorldTable, frame_table, sel
 from fourreal.data.worlds.raycast import FACES, TILE, Rays, Visible, cast, make_rays
 from fourreal.data.worlds.scene import World
 from fourreal.data.worlds.shade import display, shade, sky
-from fourreal.data.worlds.textures import LIBRARY, PROCEDURAL
+from fourreal.data.worlds.textures import PROCEDURAL
 
 RAYS_PER_CHUNK = {"cpu": 400_000, "cuda": 20_000_000}
 """On a CPU the arrays of a chunk should stay near the caches; a GPU wants long ones."""
@@ -61,8 +61,8 @@ def render_worlds(
                 f"{config.image_size}, {config.antialias} and {world.config.image_size}, {world.config.antialias}"
             )
     photographs = any(int(world.materials.texture.max()) >= len(PROCEDURAL) for world in worlds)
-    atlas = build_atlas(tuple(range(len(LIBRARY if photographs else PROCEDURAL))), device)
-    table = world_table(list(worlds), atlas.slots, device, dtype)
+    atlas = build_atlas(photographs, device)
+    table = world_table(list(worlds), device, dtype)
     frames = frame_table(list(worlds), device, dtype)
     rays = config.image_size[0] * config.image_size[1] * (5 if config.antialias else 1)
     step = max(1, RAYS_PER_CHUNK.get(device.type, RAYS_PER_CHUNK["cuda"]) // rays)

@@ -9,7 +9,7 @@ from torch import Tensor
 from fourreal.data.worlds.atlas import Atlas
 from fourreal.data.worlds.frames import LIGHT_COLUMNS, LOOK_COLUMNS, FrameTable, WorldTable, columns
 from fourreal.data.worlds.occlusion import sun_and_sky
-from fourreal.data.worlds.planar import dot
+from fourreal.data.worlds.planar import dot, power
 from fourreal.data.worlds.raycast import Rays, Visible
 from fourreal.data.worlds.surface import Points, gather, rays_at, surface_points, texture_coordinates
 
@@ -55,7 +55,8 @@ def sky(table: WorldTable, frames: FrameTable, rays: Rays, index: Int[Tensor, "S
     lights = gather(table.lights, frames.world[frame])
     light = {name: lights[columns(LIGHT_COLUMNS, name)] for name in LIGHT_COLUMNS}
     height = (ray[2] / torch.sqrt(dot(ray, ray))).clamp(min=0)
-    blend = 1 - (1 - height) ** 4
+    fall = (1 - height) * (1 - height)
+    blend = 1 - fall * fall
     colour = light["horizon"] + (light["zenith"] - light["horizon"]) * blend
     return torch.where(light["white"][0] > 0.5, torch.inf, colour)
 
@@ -65,7 +66,8 @@ def display(linear: Float[Tensor, "3 S"]) -> Float[Tensor, "3 S"]:
     room = 1 - SHOULDER
     rolled = SHOULDER + room * (1 - torch.exp(-(linear - SHOULDER).clamp(min=0) / room))
     toned = torch.where(linear < SHOULDER, linear.clamp(min=0), rolled)
-    curve = 1.055 * toned.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
+    # Written so that 1 gives exactly 1.
+    curve = 1 - 1.055 * (1 - power(toned.clamp(min=0.0031308), 1 / 2.4))
     return torch.where(toned <= 0.0031308, 12.92 * toned, curve).clamp(0, 1)
 
 
@@ -73,7 +75,7 @@ def _highlight(points: Points, sun: Tensor, gloss: Tensor) -> Tensor:
     """Blinn-Phong."""
     half = sun - points.ray / torch.sqrt(dot(points.ray, points.ray))
     half = half / torch.sqrt(dot(half, half).clamp(min=1e-12))
-    return dot(points.normal, half).clamp(min=1e-6) ** gloss
+    return power(dot(points.normal, half).clamp(min=1e-6), gloss)
 
 
 def _corners(table: WorldTable, frames: FrameTable, points: Points) -> Float[Tensor, "S"]:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from fourreal.data.worlds.frames import ball_radius
 from fourreal.data.worlds.planar import dot
 from fourreal.data.worlds.scene import Shape
 
@@ -33,27 +34,29 @@ def light_past(
         softness: widening of the penumbra per metre.
         blur_m: least width, from the size of a pixel there.
     """
+    to_centre = -dot(origin, direction)
+    across = origin + to_centre * direction
     if shape is Shape.ELLIPSOID:
-        outside, along = _past_ellipsoid(origin, direction, half_size)
+        outside, ahead = _past_ellipsoid(origin, direction, half_size)
     elif shape is Shape.CAPSULE:
-        outside, along = _past_capsule(origin, direction, half_size)
+        outside, ahead = _past_capsule(origin, direction, half_size)
     elif shape is Shape.BOX:
-        outside, along = _past_box(origin, direction, half_size)
+        outside, ahead = _past_box(origin, direction, half_size)
     else:
-        outside, along = _past_cylinder(origin, direction, half_size)
-    width = softness * along.clamp(min=0) + blur_m
-    share = (0.5 + 0.5 * outside / width).clamp(0, 1)
-    share = share * share * (3 - 2 * share)
-    return torch.where(along > 0, share, 1.0)
+        outside, ahead = _past_cylinder(origin, direction, half_size)
+    # No outline reaches beyond the bounding ball, though its straight edges, prolonged, would.
+    outside = torch.maximum(outside, torch.sqrt(dot(across, across)) - ball_radius(shape, half_size))
+    share = (0.5 + 0.5 * outside / (softness * to_centre.clamp(min=0) + blur_m)).clamp(0, 1)
+    return torch.where(ahead, share * share * (3 - 2 * share), 1.0)
 
 
 def _past_ellipsoid(origin: Tensor, direction: Tensor, half_size: Tensor) -> tuple[Tensor, Tensor]:
-    """Signed distance outside the outline, and the way to the nearest approach."""
+    """Signed distance of the ray outside the outline, and whether the solid is ahead of it."""
     unit_origin, unit_direction = origin / half_size, direction / half_size
     along = -dot(unit_origin, unit_direction) / dot(unit_direction, unit_direction)
     nearest = unit_origin + along * unit_direction
     mean_radius = (half_size[0] + half_size[1] + half_size[2]) / 3
-    return (torch.sqrt(dot(nearest, nearest)) - 1) * mean_radius, along
+    return (torch.sqrt(dot(nearest, nearest)) - 1) * mean_radius, along > 0
 
 
 def _past_capsule(origin: Tensor, direction: Tensor, half_size: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,11 +68,11 @@ def _past_capsule(origin: Tensor, direction: Tensor, half_size: Tensor) -> tuple
     along = height * tilt - level
     nearest = origin + along * direction
     gap = torch.stack([nearest[0], nearest[1], nearest[2] - height])
-    return torch.sqrt(dot(gap, gap)) - half_size[0], along
+    return torch.sqrt(dot(gap, gap)) - half_size[0], along > 0
 
 
 def _past_box(origin: Tensor, direction: Tensor, half_size: Tensor) -> tuple[Tensor, Tensor]:
-    """The chord inside, turned into a distance by how fast it grows sideways.
+    """The largest distance outside the lines that the outline's edges lie on.
 
     Entering through the face of axis i and leaving through that of axis j, the chord changes by
     sqrt(1 / d_i^2 + 1 / d_j^2) per metre of sideways motion; negative chords are misses.
@@ -77,11 +80,12 @@ def _past_box(origin: Tensor, direction: Tensor, half_size: Tensor) -> tuple[Ten
     inverse = 1 / torch.where(direction.abs() < 1e-6, 1e-6, direction)
     middle, reach = -origin * inverse, half_size * inverse.abs()
     near, far = middle - reach, middle + reach
-    entry, leave = near.amax(0), far.amin(0)
     squares = inverse * inverse
-    first = torch.where(near[0] >= entry, squares[0], torch.where(near[1] >= entry, squares[1], squares[2]))
-    last = torch.where(far[0] <= leave, squares[0], torch.where(far[1] <= leave, squares[1], squares[2]))
-    return (entry - leave) / torch.sqrt(first + last), torch.where(leave > 0, (entry + leave) / 2, -1.0).clamp(min=-1.0)
+    outside = torch.full_like(near[0], -torch.inf)
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        gap = torch.maximum(near[i] - far[j], near[j] - far[i])
+        outside = torch.maximum(outside, gap / torch.sqrt(squares[i] + squares[j]))
+    return outside, far.amin(0) > 0
 
 
 def _past_cylinder(origin: Tensor, direction: Tensor, half_size: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,21 +100,25 @@ def _past_cylinder(origin: Tensor, direction: Tensor, half_size: Tensor) -> tupl
     middle, cap = -origin[2] * inverse, half_size[2] * inverse.abs()
     entry, leave = torch.maximum(nearest - reach, middle - cap), torch.minimum(nearest + reach, middle + cap)
     beyond_caps = (entry - leave) * direction[2].abs() * torch.sqrt(square)
-    along = torch.where(leave > 0, (entry + leave) / 2, -1.0)
-    return torch.maximum(from_axis - radius, beyond_caps), along
+    return torch.maximum(from_axis - radius, beyond_caps), leave > 0
 
 
 def contact_capsules(
     shapes: Int[Tensor, "*n"], half_sizes: Float[Tensor, "3 *n"], rotation: Float[Tensor, "3 3 *n"]
 ) -> tuple[Float[Tensor, "3 *n"], Float[Tensor, "*n"]]:
-    """Half axis (world axes, metres) and radius of the capsule that stands for a solid."""
+    """Half axis (world axes, metres) and radius of the capsule that stands for a solid.
+
+    Its length is what the longest half size has over the second longest, so that a turning disc or cube,
+    which has no longest axis, stays a ball.
+    """
     x, y, z = half_sizes
-    longest = half_sizes.amax(0)
-    radius = torch.where(shapes == int(Shape.CAPSULE), x, (x + y + z - longest) / 2)
-    half = torch.where(shapes == int(Shape.CAPSULE), z, (longest - radius).clamp(min=0))
-    first = (x >= longest) & (shapes != int(Shape.CAPSULE))
-    second = (y >= longest) & ~first & (shapes != int(Shape.CAPSULE))
-    axis = torch.where(first, rotation[:, 0], torch.where(second, rotation[:, 1], rotation[:, 2]))
+    longest, shortest = half_sizes.amax(0), half_sizes.amin(0)
+    second = x + y + z - longest - shortest
+    is_capsule = shapes == int(Shape.CAPSULE)
+    radius = torch.where(is_capsule, x, (second + shortest) / 2)
+    half = torch.where(is_capsule, z, longest - second)
+    along_x, along_y = ~is_capsule & (x >= longest), ~is_capsule & (y >= longest)
+    axis = torch.where(along_x, rotation[:, 0], torch.where(along_y, rotation[:, 1], rotation[:, 2]))
     return axis * half, radius
 
 

@@ -81,7 +81,7 @@ def ball(radius: float, poses: Poses, role: str = "body") -> Part:
 
 def upright(beat: Beat, small: bool = False) -> tuple[str, Shape, tuple[float, float, float]]:
     """A random shape that stands on the floor."""
-    scale = 0.7 if small else 1.0
+    scale = 0.85 if small else 1.25
     kind = pick(beat.rng, ("box", "box", "cube", "cylinder", "barrel", "block"))
     if kind == "cube":
         side = scale * beat.uniform(0.16, 0.28)
@@ -99,7 +99,7 @@ def upright(beat: Beat, small: bool = False) -> tuple[str, Shape, tuple[float, f
 
 
 def bouncing_ball(beat: Beat) -> Group:
-    radius, speed = beat.uniform(0.15, 0.3), beat.speed_for(0.5, 1.8, 1.6)
+    radius, speed = beat.uniform(0.2, 0.36), beat.speed_for(0.4, 1.5, 1.5)
     height = bounce_height(beat.seconds, beat.uniform(0.5, 1.2), beat.uniform(0.68, 0.88), beat.uniform(0.0, 0.3))
     x = speed * (beat.seconds - beat.duration / 2)
     spin = turn("y", (speed / radius * 0.7) * beat.seconds) @ turn("x", beat.phase(), beat.frames)
@@ -107,9 +107,9 @@ def bouncing_ball(beat: Beat) -> Group:
 
 
 def rolling_body(beat: Beat) -> Group:
-    start = beat.uniform(0.6, 1.9)
+    start = beat.uniform(0.6, 1.6)
     way = slide_distance(beat.seconds, min(start / beat.duration, 2.2), beat.uniform(0.0, 0.3))
-    radius = beat.uniform(0.15, 0.32)
+    radius = beat.uniform(0.2, 0.36)
     poses = shift(-way[-1] / 2, 0.0, 0.0) @ rolling(way, radius)
     if beat.rng.random() < 0.6:
         return single("ball", "roll", ball(radius, poses @ turn("x", beat.phase(), beat.frames)))
@@ -120,7 +120,7 @@ def rolling_body(beat: Beat) -> Group:
 
 def sliding_body(beat: Beat) -> Group:
     noun, shape, half = upright(beat)
-    speed = min(beat.uniform(1.2, 2.4), beat.uniform(1.3, 2.4) / beat.duration)
+    speed = min(beat.uniform(1.2, 2.4), beat.uniform(1.2, 2.1) / beat.duration)
     way = slide_distance(beat.seconds, speed, beat.uniform(0.3, 0.8) * speed / beat.duration)
     yaw = beat.phase() + beat.uniform(-1.0, 1.0) * way / max(way[-1], 1e-6)
     return single(noun, "slide", Part(shape, half, shift(way - way[-1] / 2, 0.0, half[2]) @ turn("z", yaw)))
@@ -180,7 +180,7 @@ def floating_body(beat: Beat) -> Group:
 def orbiting_ball(beat: Beat) -> Group:
     """A ball rolls round a thing that stands still."""
     noun, shape, half = upright(beat)
-    radius = beat.uniform(0.12, 0.2)
+    radius = beat.uniform(0.15, 0.24)
     circle = float(np.hypot(half[0], half[1])) + radius + beat.uniform(0.15, 0.4)
     angle = np.sign(beat.rng.random() - 0.5) * min(2.2, beat.uniform(1.4, 2.4) / circle / beat.duration) * beat.seconds
     # Rolling without slipping on a circle: turn about the radial axis, which itself turns with the angle.
@@ -193,8 +193,8 @@ def orbiting_ball(beat: Beat) -> Group:
 
 
 def colliding_balls(beat: Beat) -> Group:
-    first, second = beat.uniform(0.15, 0.26), beat.uniform(0.15, 0.26)
-    gap = beat.uniform(0.35, 0.7)
+    first, second = beat.uniform(0.2, 0.32), beat.uniform(0.2, 0.32)
+    gap = beat.uniform(0.35, 0.6)
     speed = max(gap / (0.45 * beat.duration), 0.3)
     striker, target = collide_distances(
         beat.seconds, speed=speed, gap_m=gap, mass_ratio=(second / first) ** 3, restitution=0.85, friction=0.2
@@ -213,7 +213,7 @@ def colliding_balls(beat: Beat) -> Group:
 
 
 def ball_hits_box(beat: Beat) -> Group:
-    radius, side = beat.uniform(0.16, 0.26), beat.uniform(0.13, 0.2)
+    radius, side = beat.uniform(0.2, 0.32), beat.uniform(0.17, 0.26)
     gap = beat.uniform(0.35, 0.7)
     speed = max(gap / (0.45 * beat.duration), 0.3)
     striker, target = collide_distances(
@@ -229,7 +229,7 @@ def ball_hits_box(beat: Beat) -> Group:
 
 
 def standing_body(beat: Beat) -> Group:
-    noun, shape, half = upright(beat)
+    noun, shape, half = upright(beat, small=beat.rng.random() < 0.6)
     pose = shift(0.0, 0.0, half[2]) @ turn("z", beat.phase())
     return single(noun, "stand", Part(shape, half, held(pose, beat.frames)))
 

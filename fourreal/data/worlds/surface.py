@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fourreal.data.worlds.frames import FrameTable, WorldTable
-from fourreal.data.worlds.planar import dot, rotated, rotated_back
+from fourreal.data.worlds.planar import angle, dot, rotated, rotated_back
 from fourreal.data.worlds.raycast import CENTRE_AND_2X2, FACES, TILE, Rays, Visible
 from fourreal.data.worlds.scene import Shape
 
@@ -164,7 +164,7 @@ def _round_coordinates(points: Points, tile_m: Tensor, chosen: Tensor) -> tuple[
     rim = torch.sqrt((unit[0] * unit[0] + unit[1] * unit[1]).clamp(min=1e-6))
     around = torch.pi * (half_size[0] + half_size[1])
     periods = torch.round(around / tile_m).clamp(min=1) / (2 * torch.pi)
-    height = torch.where(is_ellipsoid, torch.atan2(unit[2], rim) * half_size[2], local[2]) / tile_m
+    height = torch.where(is_ellipsoid, angle(unit[2], rim) * half_size[2], local[2]) / tile_m
 
     def change(step: Tensor) -> Tensor:
         moved = step[:, chosen] / half_size
@@ -173,5 +173,5 @@ def _round_coordinates(points: Points, tile_m: Tensor, chosen: Tensor) -> tuple[
         climb = (moved[2] * rim - unit[2] * outward) / (rim * rim + unit[2] * unit[2])
         return torch.stack([turn * periods, torch.where(is_ellipsoid, climb, moved[2]) * half_size[2] / tile_m])
 
-    uv = torch.stack([torch.atan2(unit[1], unit[0]) * periods, height])
+    uv = torch.stack([angle(unit[1], unit[0]) * periods, height])
     return uv, change(points.across), change(points.down)

@@ -95,7 +95,7 @@ PROCEDURAL: tuple[Texture, ...] = (
 
 # Only photographs that scikit-image's own documentation states to be CC0 (brick, grass and gravel from
 # CC0Textures and DeviantArt, chelsea by Stefan van der Walt, coffee by Rachel Michetti) or released to
-# the public domain (rocket by SpaceX, hubble_deep_field by NASA), and that its wheel contains.
+# the public domain (rocket by SpaceX), and that its wheel contains.
 PHOTOGRAPHS: tuple[Texture, ...] = (
     _photo("brick", "brick.png", "floor", "wall", palette="brick_photo", tile_m=(1.0, 1.6)),
     _photo("grassy", "grass.png", "floor", palette="grass_photo", tile_m=(1.6, 2.4)),
@@ -104,7 +104,6 @@ PHOTOGRAPHS: tuple[Texture, ...] = (
     _photo("picture-covered", "chelsea.png", "thing", tile_m=(1.6, 2.4)),
     _photo("picture-covered", "coffee.png", "thing", tile_m=(1.6, 2.4)),
     _photo("picture-covered", "rocket.jpg", "thing", "wall", tile_m=(1.8, 2.6)),
-    _photo("starry", "hubble_deep_field.jpg", "thing", tile_m=(1.6, 2.4)),
 )
 
 LIBRARY = PROCEDURAL + PHOTOGRAPHS
