@@ -158,6 +158,7 @@ KERNELS: dict[str, AttentionKernel] = {
 }
 
 
+@torch.compiler.assume_constant_result
 @functools.cache
 def kernel_for(device: torch.device, dtype: torch.dtype, head_width: int) -> AttentionKernel | None:
     """The fastest kernel that takes such tensors, or None where none does.

@@ -72,6 +72,7 @@ def fused_attention(
     return merged_attention(query, key, value, grid, chosen)
 
 
+@torch.compiler.assume_constant_result
 @functools.lru_cache(maxsize=64)
 def choose_implementation(
     grid: TokenGrid, device: torch.device, dtype: torch.dtype, head_width: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -288,6 +290,24 @@ def test_fused_projections_change_nothing() -> None:
         before = model(latents, timestep, text)
         model.fuse_qkv_projections()
         torch.testing.assert_close(model(latents, timestep, text), before, rtol=0, atol=1e-5)
+
+
+COMPILED = """
+import torch
+from fourreal.video.transformer import ViewTimeTransformer
+model = ViewTimeTransformer.tiny(attention="merged")
+inputs = torch.randn(1, 3, 16, 2, 4, 4), torch.tensor([500.0]), torch.randn(1, 5, 32)
+eager = torch.autograd.grad(model(*inputs).square().sum(), list(model.blocks.parameters()))
+model.compile_repeated_blocks(fullgraph=True, backend="aot_eager")
+traced = torch.autograd.grad(model(*inputs).square().sum(), list(model.blocks.parameters()))
+assert all(torch.allclose(a, b, atol=1e-5, rtol=1e-4) for a, b in zip(eager, traced)), "gradients differ"
+"""
+
+
+@pytest.mark.slow
+def test_blocks_compile_in_one_graph_with_the_same_gradients() -> None:
+    # In a process of its own: the shape checker that tests run under cannot be traced.
+    subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=300)
 
 
 def test_gains_start_the_norms() -> None:
