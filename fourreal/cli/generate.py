@@ -68,8 +68,8 @@ class Generate:
     """Same seed, same picture."""
     window: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="VIEWS FRAMES")] = None
     """Size of the windows; the largest that fits when left out. FRAMES must be 4k + 1."""
-    weights: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Number format the transformer is loaded in; bfloat16 for large models on a GPU."""
+    weights: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    """Number format the transformer is loaded in; bfloat16, or int8 with torchao, for large models on a GPU."""
     offload: Literal["none", "parts", "blocks"] = "none"
     """What leaves the GPU while it is not at work: nothing, whole parts, or single blocks."""
     device: str = "auto"

@@ -19,6 +19,7 @@ from fourreal.core.errors import InputError
 from fourreal.video.codec import Codec, load_codec
 from fourreal.video.image_encoder import ImageEncoder, load_image_encoder
 from fourreal.video.model_folder import find_model_folder
+from fourreal.video.quantize import is_quantized, quantize_blocks
 from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import load_model
@@ -28,7 +29,8 @@ FirstFrame = Literal["reference", "pasted", "channels", "none"]
 clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as further input channels
 (Wan image-to-video). none: it cannot."""
 
-WeightType = Literal["float32", "bfloat16", "float16"]
+WeightType = Literal["float32", "bfloat16", "float16", "int8"]
+"""Number format of the loaded weights. int8: the transformer's blocks in int8 (needs torchao), all else bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,12 @@ class ViewTimeGenerator:
                 f"{folder} holds two transformers, one for high noise and one for low (Wan 2.2 A14B); only models "
                 "with one are supported, for instance wan2.1-14b"
             )
-        dtype = getattr(torch, weight_type)
+        dtype = torch.bfloat16 if weight_type == "int8" else getattr(torch, weight_type)
+        transformer = load_model(folder, delta=delta, dtype=dtype, **changes)
+        if weight_type == "int8":
+            quantize_blocks(transformer)
         return cls(
-            transformer=load_model(folder, delta=delta, dtype=dtype, **changes),
+            transformer=transformer,
             codec=load_codec(folder / "vae"),
             text_encoder=load_text_encoder(folder, dtype),
             shift=_released_shift(folder),
@@ -99,7 +104,13 @@ class ViewTimeGenerator:
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write a folder that `from_pretrained` reads. Appears whole or not at all."""
+        """Write a folder that `from_pretrained` reads. Appears whole or not at all.
+
+        Raises:
+            InputError: the weights are int8, which load from a folder in full precision only.
+        """
+        if is_quantized(self.transformer):
+            raise InputError("int8 weights are not saved; load the model in bfloat16 or float32 and save that")
         from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
         scheduler = UniPCMultistepScheduler(

@@ -11,7 +11,7 @@ import torch
 from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 
-DATA_SHEET_SHARE, MEASURED_SHARE = 0.4, 0.6
+DATA_SHEET_SHARE, MEASURED_SHARE = 0.4, 0.45
 
 
 @dataclass(frozen=True)

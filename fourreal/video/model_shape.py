@@ -23,6 +23,7 @@ from fourreal.video.codec import PixelTubelets, WanCodec
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.positions import ViewPositions
 from fourreal.video.presets import PRESETS, RELEASED
+from fourreal.video.quantize import stored_bytes
 from fourreal.video.text import SMALL_TOKENS, WAN_TOKENS, TransformersTextEncoder
 from fourreal.video.transformer import ViewTimeTransformer
 
@@ -126,12 +127,19 @@ def named_shape(name: str) -> ModelShape:
 def shape_of(model: ViewTimeGenerator) -> ModelShape:
     """The shape of a loaded model."""
     transformer = model.transformer
-    stored = sum(p.numel() * p.element_size() for p in transformer.parameters())
     parameters = _count(transformer)
     text, tokens = 0, 1
     if isinstance(model.text_encoder, TransformersTextEncoder):
         text, tokens = _count(model.text_encoder.model), model.text_encoder.max_tokens
-    return _shape("this model", transformer.config, parameters, stored / parameters, text, tokens, _codec_cost(model))
+    return _shape(
+        "this model",
+        transformer.config,
+        parameters,
+        stored_bytes(transformer) / parameters,
+        text,
+        tokens,
+        _codec_cost(model),
+    )
 
 
 def _codec_cost(model: ViewTimeGenerator) -> CodecCost:

@@ -10,9 +10,10 @@ Formulas, with N tokens, width D, feed-forward width F, layers l, b bytes a valu
     activations  N * max(4.25 b D + 2 b F, (8 + 7.25 b) D), the feed-forward's or the attention's
                  peak within one block, as an allocation tracker finds it (tests/video/test_plan.py)
 
-Seconds assume a share of the device's peak: 0.4 of the data sheet's, or 0.6 of a matrix product
-measured on the spot. The papers' 11.7 s for a pass of their 11B model on an A100 (V2, Table 4, at the
-73,728 tokens its timings fit) is a share of 0.44.
+Seconds assume a share of the device's peak: 0.4 of the data sheet's, or 0.45 of a matrix product
+measured on the spot (a 384-wide network on two busy cores reached 0.24 to 0.54). The papers' 11.7 s for
+a pass of their 11B model on an A100 (V2, Table 4, at the 73,728 tokens its timings fit) is a share of
+0.55; the estimate is 16 s.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import warnings
 from dataclasses import replace
@@ -21,6 +22,7 @@ from fourreal.video.generate import generate
 from fourreal.video.generation_settings import GenerationSettings, preset
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import Guidance, choose_guidance, guided
+from fourreal.video.model_shape import shape_of
 from fourreal.video.notes import InputNote
 from fourreal.video.outward import freeze_time_column
 from fourreal.video.transformer import ViewTimeTransformer
@@ -313,6 +315,28 @@ def test_the_released_layout_works_offline_end_to_end(released: Path, tmp_path: 
     model.save_pretrained(tmp_path / "ours")
     again = ViewTimeGenerator.from_pretrained(tmp_path / "ours")
     torch.testing.assert_close(generate(again, grid, "a red ball bounces", settings=guided_settings).frames, one.frames)
+
+
+def test_int8_weights_are_smaller_and_nearly_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("torchao", reason="torchao is not installed")
+    tiny_pixels().save_pretrained(tmp_path / "model")
+    exact, small = (
+        ViewTimeGenerator.from_pretrained(tmp_path / "model", weight_type=kind) for kind in ("float32", "int8")
+    )
+    assert shape_of(small).bytes_per_value < 0.6 * shape_of(exact).bytes_per_value
+    grid = additive_grid(2, 5).with_known("cross")
+    with pytest.raises(InputError, match="int8 weights are not saved"):
+        small.save_pretrained(tmp_path / "again")
+    ours, theirs = (generate(model, grid, settings=FAST).frames for model in (small, exact))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0.05)
+
+
+def test_int8_without_torchao_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_pixels().save_pretrained(tmp_path / "model")
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torchao" else found(name))
+    with pytest.raises(InputError, match="pip install torchao"):
+        ViewTimeGenerator.from_pretrained(tmp_path / "model", weight_type="int8")
 
 
 def test_folders_that_are_not_a_generator_are_refused(released: Path, tmp_path: Path, monkeypatch) -> None:

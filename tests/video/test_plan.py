@@ -54,7 +54,7 @@ def test_released_models_have_the_known_numbers(name: str, billions: float, toke
 
 
 def test_the_papers_own_pass_takes_about_its_time() -> None:
-    """Table 4: 11.7 s for one pass of an 11B model on an A100, of which our estimate must be within a quarter."""
+    """Table 4: 11.7 s for one pass of an 11B model on an A100, which the estimate must come near."""
     shape = replace(named_shape("paper-11b"), codec=CodecCost(8))
     plan = plan_generation(shape, PAPER_GRID, GPUS["a100-80gb"], steps=1)
     assert plan.tokens == 73_728
