@@ -18,6 +18,7 @@ from torch import Tensor
 from fourreal.core.errors import InputError
 from fourreal.video.codec import latent_known
 from fourreal.video.conditioning import FREEZE_TIME, STATIC_SHOT
+from fourreal.video.flow import TrainingTimes, draw_sigmas, flow_loss, interpolate
 from fourreal.video.generate import generate
 from fourreal.video.generation_settings import GenerationSettings, preset
 from fourreal.video.generator import ViewTimeGenerator
@@ -25,6 +26,7 @@ from fourreal.video.guidance import Guidance, choose_guidance, guided
 from fourreal.video.model_shape import shape_of
 from fourreal.video.notes import InputNote
 from fourreal.video.outward import freeze_time_column
+from fourreal.video.trainable import freeze_for_training
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import mark_trained
 
@@ -364,3 +366,54 @@ def test_folders_that_are_not_a_generator_are_refused(released: Path, tmp_path: 
 
 def _no_network(*_: Any, **__: Any) -> str:
     raise ConnectionError("network is unreachable")
+
+
+def _train_step(model: ViewTimeGenerator, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> float:
+    """One step of the recipe: noise everything, give the cross, judge what is left."""
+    clean = model.codec.encode(additive_grid(3, 5).frames)[None]
+    known = latent_known(mask(3, 5, 0, (slice(None), 0)))[None]
+    sigmas = draw_sigmas(1, TrainingTimes(), generator)
+    noise = torch.randn(clean.shape, generator=generator)
+    text = model.text_encoder.encode([""])
+    said = model.transformer(interpolate(clean, noise, sigmas), 1000 * sigmas, text, clean, known)
+    loss = flow_loss(said, model.transformer.config["prediction"], clean, noise, sigmas, known)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+def test_a_model_trains_saves_reloads_and_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    def optimizer_of(model: ViewTimeGenerator) -> torch.optim.Optimizer:
+        return torch.optim.SGD(freeze_for_training(model.transformer), lr=0.05)
+
+    model, draws = tiny_pixels(), torch.Generator().manual_seed(3)
+    optimizer = optimizer_of(model)
+    first = _train_step(model, optimizer, draws)
+    model.save_pretrained(tmp_path / "step1")
+    state = draws.get_state()
+    losses = [_train_step(model, optimizer, draws) for _ in range(2)]
+    grid = additive_grid(3, 5).with_known("cross")
+    here = generate(model, grid, settings=FAST).frames
+
+    again, draws = ViewTimeGenerator.from_pretrained(tmp_path / "step1"), torch.Generator()
+    draws.set_state(state)
+    optimizer = optimizer_of(again)
+    torch.testing.assert_close([_train_step(again, optimizer, draws) for _ in range(2)], losses)
+    torch.testing.assert_close(generate(again, grid, settings=FAST).frames, here, rtol=0, atol=1e-6)
+    assert first != losses[0]
+
+
+def test_training_on_one_grid_brings_the_generated_cells_to_it() -> None:
+    model, draws, truth = tiny_pixels(), torch.Generator().manual_seed(3), additive_grid(3, 5)
+    model.transformer.requires_grad_(True)
+    optimizer = torch.optim.AdamW(model.transformer.parameters(), lr=3e-3)
+    cross = truth.with_known("cross")
+
+    def error() -> float:
+        return float((generate(model, cross, settings=FAST).frames - truth.frames)[~cross.known].square().mean())
+
+    before = error()
+    for _ in range(60):
+        _train_step(model, optimizer, draws)
+    assert error() < 0.1 * before
