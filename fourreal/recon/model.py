@@ -97,7 +97,8 @@ class ReconModel(nn.Module):
         """
         image_size = (frames.shape[-2], frames.shape[-1])
         tokens = self.aggregator(frames)
-        own = tokens.cameras[:, :, 0]
+        # A copy, so that keeping it does not keep all tokens.
+        own = tokens.cameras[:, :, 0].clone()
         shared = own if camera_tokens is None else camera_tokens
         points = self._dense(self.point_head if with_points else None, tokens.layers, image_size)
         places, places_confidence = (None, None) if points is None else points_and_confidence(points)

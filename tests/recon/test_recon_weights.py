@@ -100,6 +100,14 @@ def test_a_small_checkpoint_is_not_vggt_1b(released: Path):
         load_vggt(released)
 
 
+def test_a_folder_as_released_is_taken_for_vggt_1b(released: Path):
+    """Its own config.json says nothing of this project's, so the weights decide."""
+    (released.parent / "config.json").write_text('{"img_size": 518, "patch_size": 14}')
+    for name in (released.parent, released):
+        with pytest.raises(InputError, match=r"model\.safetensors is not a checkpoint of this network"):
+            find_model(str(name))
+
+
 def test_formats_that_can_run_code_are_not_opened(tmp_path: Path):
     path = tmp_path / "model.pt"
     path.write_bytes(b"anything")
