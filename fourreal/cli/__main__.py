@@ -17,6 +17,12 @@ from fourreal.core.errors import InputError
 VERBS: dict[str, tuple[str, str, str]] = {
     "synth": ("synth", "Synth", "Render procedural 4D worlds: grids with exact depth and cameras, and their scenes."),
     "import": ("import_footage", "ImportFootage", "Turn real footage into a view x time grid folder."),
+    "generate": (
+        "generate",
+        "Generate",
+        "Fill in every unknown cell of a view x time grid, or make a grid from a prompt.",
+    ),
+    "plan": ("plan", "Plan", "Say what generating a grid costs in tokens, memory and time, and what would make it fit."),
     "reconstruct": (
         "reconstruct",
         "Reconstruct",
