@@ -66,6 +66,9 @@ class ViewTimeTransformer(WanTransformer3DModel):
         trained: what the weights are good for.
     """
 
+    # Splitting the sequence over devices would cut through rows and columns; diffusers refuses without a plan.
+    _cp_plan = None
+
     @register_to_config
     def __init__(
         self,
