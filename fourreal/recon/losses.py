@@ -107,7 +107,12 @@ def depth_loss(
     truth: Float[Tensor, "*batch H W"],
     valid: Bool[Tensor, "*batch H W"],
 ) -> Float[Tensor, ""]:
-    """Error of depth and of its gradient, weighted by confidence, less the reward for confidence."""
+    """Error of depth and of its gradient, weighted by confidence, less the reward for confidence.
+
+    A network that starts from nothing should be given ones as confidence until its error is below
+    0.2: larger errors push confidence to its floor of 1, where the exponential behind it is flat and
+    does not come back.
+    """
     return _confidence_loss(depth[..., None], confidence, truth[..., None], valid)
 
 
