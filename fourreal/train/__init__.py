@@ -1,0 +1,1 @@
+"""Training of both models: one loop, recipes as values, checkpoints that resume exactly."""

@@ -1,0 +1,63 @@
+"""All recipes by name, and the changes a user may make to one."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from fourreal.core.errors import InputError
+from fourreal.train.recipe import Recipe
+from fourreal.train.recon_recipes import RECON_RECIPES
+from fourreal.train.video_recipes import VIDEO_RECIPES
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What may differ from a recipe as it is written; None leaves things as they are.
+
+    Attributes:
+        stage_steps: length of every stage.
+        base: the model to start from.
+        micro_batch: changes memory, not the result beyond rounding.
+    """
+
+    seed: int | None = None
+    stage_steps: tuple[int, ...] | None = None
+    base: str | None = None
+    micro_batch: int | None = None
+    precision: Literal["float32", "bfloat16"] | None = None
+    checkpoint_every: int | None = None
+    sample_every: int | None = None
+
+
+def find_recipe(kind: Literal["video", "recon"], name: str, changes: Changes = Changes()) -> Recipe:
+    """A recipe with the user's changes.
+
+    Raises:
+        InputError: there is no such recipe (the nearest name is given), or a change does not fit it.
+    """
+    known = VIDEO_RECIPES if kind == "video" else RECON_RECIPES
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+        raise InputError(f"there is no {kind} recipe '{name}'; {hint}")
+    return changed(known[name](), changes)
+
+
+def changed(recipe: Recipe, changes: Changes) -> Recipe:
+    """The recipe with every change that is not None. Raises InputError when one does not fit."""
+    names = ("seed", "micro_batch", "precision", "checkpoint_every", "sample_every")
+    loop = {name: getattr(changes, name) for name in names if getattr(changes, name) is not None}
+    recipe = replace(recipe, loop=replace(recipe.loop, **loop))
+    if changes.base is not None:
+        recipe = replace(recipe, base=changes.base)
+    if changes.stage_steps is not None:
+        if len(changes.stage_steps) != len(recipe.stages) or min(changes.stage_steps) < 1:
+            raise InputError(
+                f"stage-steps needs {len(recipe.stages)} positive numbers for '{recipe.name}' "
+                f"({', '.join(stage.name for stage in recipe.stages)}); got {list(changes.stage_steps)}"
+            )
+        stages: Any = zip(recipe.stages, changes.stage_steps, strict=True)
+        recipe = replace(recipe, stages=tuple(replace(stage, steps=steps) for stage, steps in stages))
+    return recipe

@@ -1,0 +1,305 @@
+"""The training loop, one for every model: samples in, steps, checkpoints, pictures, and a clean stop.
+
+A run stopped at any moment goes on from its last checkpoint with the samples, noise and rates it would have
+had, and ends in the same weights. Stages change what is trained, the data and the optimiser, never the model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from fourreal.core.errors import InputError
+from fourreal.core.progress import Progress, silent
+from fourreal.train.checkpoint import Checkpoint, Counters, latest_checkpoint, save_checkpoint
+from fourreal.train.feed import MicroBatch, feed, own_indices
+from fourreal.train.log import RunLog, plot_log
+from fourreal.train.optimiser import Optimisers, RunningAverage, build_optimisers, rate_share
+from fourreal.train.parallel import Processes, fill, shard, whole
+from fourreal.train.recipe import Recipe, stage_at, total_steps
+from fourreal.train.run_folder import check_folder, locked, write_manifest
+from fourreal.train.task import SheetWriter, Task
+
+MOST_SKIPPED = 0.01
+SKIPS_ALLOWED = 3
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how long to train, this time.
+
+    Attributes:
+        out: the run's folder.
+        resume: go on with the run that is in it.
+        steps: stop when the run has this many steps in all; None goes to the recipe's end.
+        minutes: stop after so long, at the end of a step; None does not.
+        workers: processes that make samples; 0 makes them in this one.
+        write_sheet: draws contact sheets; none are drawn when left out.
+    """
+
+    out: Path
+    resume: bool = False
+    steps: int | None = None
+    minutes: float | None = None
+    workers: int = 0
+    write_sheet: SheetWriter | None = None
+    progress: Progress = silent
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run stands when it stops."""
+
+    counters: Counters
+    finished: bool
+
+
+def train(task: Task, recipe: Recipe, options: RunOptions, processes: Processes) -> Outcome:
+    """Train until the recipe, the number of steps or the time is at its end, or until told to stop.
+
+    SIGTERM and an interrupt end the step, write a checkpoint and return.
+
+    Raises:
+        InputError: the folder holds another run or is in use, more than 1 % of the steps were not finite, or the
+            recipe does not fit the number of processes.
+    """
+    if processes.leads:
+        with locked(options.out):
+            check_folder(options.out, recipe, resume=options.resume)
+            write_manifest(options.out, recipe, processes.count, processes.device)
+            processes.wait()
+            return _Run(task, recipe, options, processes).go()
+    processes.wait()
+    return _Run(task, recipe, options, processes).go()
+
+
+class _Run:
+    def __init__(self, task: Task, recipe: Recipe, options: RunOptions, processes: Processes) -> None:
+        self.task, self.recipe, self.options, self.processes = task, recipe, options, processes
+        task.model.to(processes.device)
+        if processes.count > 1:
+            # FSDP2 fixes at its first step what has gradients, so what any stage trains has them in all.
+            ever = {name for stage in range(len(recipe.stages)) for name in task.trainable(stage)}
+            for name, parameter in task.model.named_parameters():
+                parameter.requires_grad_(name in ever)
+            shard(task.model, task.blocks(), processes)
+        found = latest_checkpoint(options.out) if options.resume else None
+        self.counters = found.counters if found else Counters()
+        self.log = RunLog(options.out, self.counters.step) if processes.leads else None
+        self.sums: dict[str, list[Tensor]] = defaultdict(list)
+        self.stage, _ = stage_at(recipe, self.counters.step)
+        self.trained, self.optimisers, self.average = self._begin_stage(self.stage)
+        if found:
+            self._restore(found)
+
+    # ---- stages and state ---------------------------------------------------------------------
+
+    def _begin_stage(self, stage: int) -> tuple[dict[str, nn.Parameter], Optimisers, RunningAverage]:
+        trained = self.task.trainable(stage)
+        if self.processes.count == 1:
+            for name, parameter in self.task.model.named_parameters():
+                parameter.requires_grad_(name in trained)
+        optimisers = build_optimisers(trained, self.recipe.stages[stage].optimiser)
+        return trained, optimisers, RunningAverage(trained, self.recipe.loop.ema)
+
+    def _next_stage(self) -> None:
+        """Leave a stage with its averaged weights, which the next one builds on."""
+        with torch.no_grad():
+            for name, value in self.average.values.items():
+                self.trained[name].copy_(value)
+        self._export()
+        self.stage += 1
+        self.counters.averaged = 0
+        self.trained, self.optimisers, self.average = self._begin_stage(self.stage)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a checkpoint holds."""
+        found = {f"model/{name}": p.detach() for name, p in self.task.stored().items()}
+        found |= {f"average/{name}": value for name, value in self.average.values.items()}
+        return found | {f"optimiser/{name}": value for name, value in self.optimisers.tensors().items()}
+
+    def _restore(self, found: Checkpoint) -> None:
+        for name, parameter in self.task.stored().items():
+            fill(parameter.detach(), found.read(f"model/{name}"))
+        for name, value in self.average.values.items():
+            fill(value, found.read(f"average/{name}"))
+        self.average.updates = self.counters.averaged
+        stored = set(found.names("optimiser/"))
+        for part in self.optimisers.parts:
+            for parameter in itertools.chain.from_iterable(group["params"] for group in part.param_groups):
+                name = self.optimisers.names[parameter]
+                for key in ("momentum", "step", "exp_avg", "exp_avg_sq"):
+                    if f"{name}/{key}" not in stored:
+                        continue
+                    value = found.read(f"optimiser/{name}/{key}")
+                    # AdamW counts its steps in a plain scalar on the CPU.
+                    kept = value if key == "step" else torch.zeros_like(parameter)
+                    if key != "step":
+                        fill(kept, value)
+                    part.state[parameter][key] = kept
+
+    def _save(self) -> None:
+        loop = self.recipe.loop
+        self.counters.averaged = self.average.updates
+        save_checkpoint(
+            self.options.out,
+            self.counters,
+            self.tensors(),
+            self.processes,
+            keep_last=loop.keep_last,
+            piece_mb=loop.piece_mb,
+        )
+
+    # ---- the loop -----------------------------------------------------------------------------
+
+    def go(self) -> Outcome:
+        end = total_steps(self.recipe)
+        last = end if self.options.steps is None else min(end, self.options.steps)
+        began, before = time.monotonic(), self.counters.seconds
+        saved_at, shown_at = self.counters.step, -1
+        with _stop_requests() as requested:
+            while self.counters.step < last:
+                if stage_at(self.recipe, self.counters.step)[0] != self.stage:
+                    self._next_stage()
+                stopped = False
+                for step, batches in self._samples(last):
+                    self._step(step, batches)
+                    self.counters.seconds = before + time.monotonic() - began
+                    self._report(last)
+                    done = self.counters.step
+                    if done % self.recipe.loop.checkpoint_every == 0:
+                        self._save()
+                        saved_at = done
+                    if done % self.recipe.loop.sample_every == 0:
+                        self._show()
+                        shown_at = done
+                    stopped = self.processes.agree(bool(requested) or self._out_of_time(began))
+                    if stopped:
+                        break
+                if stopped:
+                    break
+        if saved_at != self.counters.step:
+            self._save()
+        if shown_at != self.counters.step:
+            self._show()
+        self._finish()
+        return Outcome(self.counters, self.counters.step >= end)
+
+    def _samples(self, last: int) -> Iterator[tuple[int, list[MicroBatch]]]:
+        """The rest of this stage's steps, by their number within it."""
+        stage = self.recipe.stages[self.stage]
+        _, first = stage_at(self.recipe, self.counters.step)
+        steps = range(first, min(stage.steps, first + last - self.counters.step))
+        indices = own_indices(stage.batch, self.recipe.loop.micro_batch, self.processes)
+        samples = feed(self.task.mixture(self.stage), steps, indices, self.processes.device, self.options.workers)
+        return zip(steps, samples, strict=True)
+
+    def _step(self, step: int, batches: list[MicroBatch]) -> None:
+        stage, loop = self.recipe.stages[self.stage], self.recipe.loop
+        torch.manual_seed((loop.seed << 32) + self.counters.step)  # for anything that draws on its own
+        self.task.model.train()
+        self.optimisers.zero_grad()
+        totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.processes.device))
+        for batch in batches:
+            with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=loop.precision == "bfloat16"):
+                losses = self.task.losses(batch.samples, self.stage, step, batch.indices)
+            (losses["loss"] / len(batches)).backward()
+            for name, value in losses.items():
+                totals[name] = totals[name] + value.detach() / len(batches)
+        norm = nn.utils.clip_grad_norm_(list(self.trained.values()), stage.optimiser.clip)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        self.counters.step += 1
+        if bool(torch.isfinite(norm)):
+            self.optimisers.set_rate(rate_share(stage.optimiser, step, stage.steps))
+            self.optimisers.step()
+            self.average.update(self.trained)
+            for name, value in totals.items():
+                self.sums[name].append(self.processes.mean(value))
+            self.sums["gradient_norm"].append(norm)
+        else:
+            self._skip()
+
+    def _skip(self) -> None:
+        """A step that is not finite changes nothing; many mean that the run is broken."""
+        self.counters.skipped += 1
+        skipped, done = self.counters.skipped, self.counters.step
+        if skipped > max(SKIPS_ALLOWED, MOST_SKIPPED * done):
+            raise InputError(
+                f"{skipped} of {done} steps gave NaN or infinity, more than 1 %; the rate is too high or the data "
+                "are damaged: lower the rate, or resume from an older checkpoint"
+            )
+
+    def _out_of_time(self, began: float) -> bool:
+        return self.options.minutes is not None and time.monotonic() - began >= 60 * self.options.minutes
+
+    # ---- what can be seen ---------------------------------------------------------------------
+
+    def _report(self, last: int) -> None:
+        done, loop = self.counters.step, self.recipe.loop
+        if self.processes.leads:
+            self.options.progress(done, last)
+        if (done % loop.log_every == 0 or done == last) and self.log is not None and self.sums:
+            stage = self.recipe.stages[self.stage]
+            values = {name: float(torch.stack(found).mean()) for name, found in self.sums.items()}
+            _, within = stage_at(self.recipe, done - 1)
+            values["rate_share"] = rate_share(stage.optimiser, within, stage.steps)
+            values["seconds"], values["skipped"] = self.counters.seconds, float(self.counters.skipped)
+            self.log.write(done, stage.name, values)
+        if done % loop.log_every == 0:
+            self.sums.clear()
+        if done % loop.plot_every == 0 and self.processes.leads:
+            plot_log(self.options.out)
+
+    def _show(self) -> None:
+        """Try the averaged weights on held-out worlds. All processes take part, rank 0 writes."""
+        folder = self.options.out / "samples" / f"step-{self.counters.step:08d}" if self.processes.leads else None
+        self.task.model.eval()
+        with self.average.in_place(self.trained), torch.no_grad():
+            figures = self.task.show(self.stage, folder, self.options.write_sheet)
+        if self.log is not None and figures:
+            self.log.write(self.counters.step, self.recipe.stages[self.stage].name, figures)
+
+    def _finish(self) -> None:
+        """Plots, and the averaged weights for use."""
+        if self.processes.leads:
+            plot_log(self.options.out)
+        with self.average.in_place(self.trained):
+            self._export()
+
+    def _export(self) -> None:
+        """All processes gather the weights, rank 0 writes them."""
+        weights = {name: whole(value) for name, value in self.task.model.state_dict().items()}
+        if self.processes.leads:
+            self.task.export(self.stage, self.options.out, self.counters.step, weights)
+        self.processes.wait()
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collects SIGTERM and SIGINT instead of dying; a second interrupt is an interrupt again."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    try:
+        before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not in the main thread: signals are someone else's
+        before = {}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

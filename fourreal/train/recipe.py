@@ -1,0 +1,195 @@
+"""What a recipe is made of: how the loop runs, how parameters move, and the stages of each kind of model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fourreal.core.errors import InputError
+from fourreal.recon.config import ReconConfig
+from fourreal.video.trainable import What
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How parameters move.
+
+    Attributes:
+        kind: muon: orthogonalised momentum for the matrices of the blocks, AdamW for all else. adamw: for all.
+        rate: of AdamW.
+        muon_rate: of Muon; its unit is the spectral norm of a step.
+        clip: largest norm of the whole gradient.
+        warmup: steps over which the rate rises from 0.
+        decay: share of the stage, at its end, over which the rate falls to a hundredth.
+    """
+
+    kind: Literal["muon", "adamw"] = "adamw"
+    rate: float = 1e-4
+    muon_rate: float = 0.02
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.95)
+    momentum: float = 0.95
+    clip: float = 1.0
+    warmup: int = 100
+    decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How the loop runs, whatever it trains.
+
+    Attributes:
+        seed: of the data and of every random number.
+        micro_batch: samples a process takes at once; a stage's batch is gathered from such.
+        precision: of the network's arithmetic; parameters and sums are float32.
+        gradient_checkpointing: compute activations again on the way back instead of keeping them.
+        ema: decay of the average of the weights that is shown and exported; 0 keeps none.
+        checkpoint_every, sample_every, plot_every, log_every: in steps.
+        keep_last: checkpoints to keep.
+        piece_mb: largest file of a checkpoint, where one tensor is not larger.
+    """
+
+    seed: int = 0
+    micro_batch: int = 8
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    gradient_checkpointing: bool = False
+    ema: float = 0.999
+    checkpoint_every: int = 500
+    sample_every: int = 500
+    plot_every: int = 100
+    log_every: int = 10
+    keep_last: int = 2
+    piece_mb: int = 1024
+
+    def __post_init__(self) -> None:
+        for name in ("micro_batch", "checkpoint_every", "sample_every", "plot_every", "log_every", "keep_last"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema must lie in [0, 1); got {self.ema}")
+
+
+@dataclass(frozen=True)
+class GridData:
+    """The size of a stage's samples and what they show; see `MixtureConfig` for the shares."""
+
+    views: int
+    times: int
+    image_size: tuple[int, int]
+    fps: float = 8.0
+    shares: tuple[float, float, float, float] = (0.4, 0.2, 0.2, 0.2)
+    pattern_shares: tuple[float, float, float, float] = (0.55, 0.15, 0.15, 0.15)
+    curriculum_steps: int = 0
+    arc_deg: tuple[float, float] = (10.0, 80.0)
+    texture_loudness: float = 1.0
+    antialias: bool = True
+    photo_textures: bool = True
+
+
+@dataclass(frozen=True)
+class VideoStage:
+    """A part of a video model's training.
+
+    Attributes:
+        data: videos: single videos in two modes with random parts given. grids: the view-time mixture.
+        trains: arrangement: what the paper trains of the arrangement (self-attention for the fused one). all.
+        batch: samples in an optimiser step, over all processes.
+    """
+
+    name: str
+    data: Literal["videos", "grids"]
+    steps: int
+    batch: int
+    trains: What
+    size: GridData
+    optimiser: OptimiserConfig
+
+
+@dataclass(frozen=True)
+class VideoRecipe:
+    """How a video model is trained.
+
+    Attributes:
+        scales: what it scales down from the paper, in a sentence.
+        base: a released model or a folder to start from; empty starts from nothing.
+        model: config values of the transformer that differ from the base's (or from Wan's).
+        text: none, small (MiniLM, extra `text`) or the base's own encoder.
+        shift: of the noise levels in training and sampling; 0 takes the base's.
+        drop_text: share of samples without their caption, for guidance.
+    """
+
+    name: str
+    scales: str
+    stages: tuple[VideoStage, ...]
+    loop: LoopConfig
+    base: str = ""
+    model: dict[str, Any] = field(default_factory=dict)
+    text: Literal["none", "small", "base"] = "none"
+    tubelet: tuple[int, int] = (4, 8)
+    shift: float = 3.0
+    drop_text: float = 0.1
+    sample_steps: int = 8
+
+
+@dataclass(frozen=True)
+class ReconLosses:
+    """Weights of a reconstruction stage's losses; 0 leaves one out."""
+
+    camera: float = 0.0
+    depth: float = 0.0
+    points: float = 0.0
+    render: float = 0.0
+    perceptual: float = 0.0
+
+
+@dataclass(frozen=True)
+class ReconStage:
+    """A part of a reconstruction model's training.
+
+    Attributes:
+        input_views: of the views of a sample, so many are shown to the network, evenly spread; all are rendered.
+        trains: prefixes of parameter names; an empty prefix is everything.
+        batch: samples in an optimiser step, over all processes.
+    """
+
+    name: str
+    steps: int
+    batch: int
+    input_views: int
+    trains: tuple[str, ...]
+    losses: ReconLosses
+    size: GridData
+    optimiser: OptimiserConfig
+
+
+@dataclass(frozen=True)
+class ReconRecipe:
+    """How a reconstruction model is trained.
+
+    Attributes:
+        scales: what it scales down from the paper, in a sentence.
+        base: file of the released VGGT-1B to start from; empty starts from nothing.
+    """
+
+    name: str
+    scales: str
+    model: ReconConfig
+    stages: tuple[ReconStage, ...]
+    loop: LoopConfig
+    base: str = ""
+
+
+Recipe = VideoRecipe | ReconRecipe
+
+
+def total_steps(recipe: Recipe) -> int:
+    return sum(stage.steps for stage in recipe.stages)
+
+
+def stage_at(recipe: Recipe, step: int) -> tuple[int, int]:
+    """Number of the stage a step belongs to, and the step's number within it."""
+    for number, stage in enumerate(recipe.stages):
+        if step < stage.steps:
+            return number, step
+        step -= stage.steps
+    return len(recipe.stages) - 1, recipe.stages[-1].steps + step

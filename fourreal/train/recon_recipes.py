@@ -1,0 +1,143 @@
+"""Recipes of reconstruction models: the paper's own, and what is scaled down from it.
+
+Source: 4Real-Video-V2, section 3.2 "Training" and appendix C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fourreal.recon.config import ReconConfig, small, tiny, vggt_1b
+from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, ReconLosses, ReconRecipe, ReconStage
+
+ONLY_STATIC = (0.0, 0.0, 0.0, 1.0)
+MIXED = (0.4, 0.3, 0.0, 0.3)
+"""Static scenes go on among the dynamic ones, against forgetting; warped clips have no depth and no parallax."""
+HEAD, TEMPORAL = "gaussian_head.", "aggregator.temporal_blocks."
+GEOMETRY = ReconLosses(camera=5.0, depth=1.0, points=1.0)
+EVERYTHING = ReconLosses(camera=5.0, depth=1.0, points=1.0, render=5.0, perceptual=0.5)
+RENDERING = ReconLosses(render=1.0, perceptual=0.5)
+
+
+def vggt() -> ReconRecipe:
+    """The paper's setting: VGGT-1B frozen, the head on static samples, then temporal layers on dynamic ones."""
+    return ReconRecipe(
+        name="vggt-1b",
+        scales="nothing but the data: procedural worlds stand in for the paper's five data sets",
+        model=vggt_1b(),
+        base="vggt-1b",
+        stages=(
+            ReconStage(
+                "static",
+                20_000,
+                14 * 32,
+                4,
+                (HEAD,),
+                RENDERING,
+                GridData(8, 1, (518, 518), shares=ONLY_STATIC),
+                OptimiserConfig("adamw", rate=2e-4, warmup=500, decay=1.0),
+            ),
+            ReconStage(
+                "dynamic",
+                15_000,
+                32,
+                4,
+                (HEAD, TEMPORAL),
+                RENDERING,
+                GridData(8, 4, (518, 518), shares=MIXED),
+                OptimiserConfig("adamw", rate=2e-5, warmup=500, decay=1.0),
+            ),
+        ),
+        loop=LoopConfig(micro_batch=1, gradient_checkpointing=True, ema=0.0, checkpoint_every=200, sample_every=1000),
+    )
+
+
+def mini() -> ReconRecipe:
+    """The shipped size: 8.1M values, grids of 128 x 128, 4 views shown and 8 rendered."""
+    muon = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=300, decay=0.4)
+    return ReconRecipe(
+        name="mini",
+        scales="8.1M instead of 1.26B parameters; the backbone is not VGGT's but trained here, on worlds with exact "
+        "cameras and depth, and goes on training in the later stages because it is too small to be spent",
+        model=small(),
+        stages=_stages((128, 128), (8000, 4000, 4000), 32, muon, curriculum=4000),
+        loop=LoopConfig(micro_batch=16, checkpoint_every=500, sample_every=1000, piece_mb=15),
+    )
+
+
+def micro() -> ReconRecipe:
+    """For two CPU cores: 64 x 64 and the same network at half its width."""
+    muon = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=100, decay=0.4)
+    model = replace(small(), native_size=64, width=80, dense_stages=(16, 32, 64, 64))
+    return ReconRecipe(
+        name="micro",
+        scales="2.2M instead of 1.26B parameters, frames of 64 x 64; else as mini",
+        model=model,
+        stages=_stages((64, 64), (6000, 2000, 2000), 4, muon, curriculum=3000, antialias=False),
+        loop=LoopConfig(
+            micro_batch=4, precision="float32", checkpoint_every=200, sample_every=500, plot_every=50, piece_mb=15
+        ),
+    )
+
+
+def tiny_recipe() -> ReconRecipe:
+    """For tests: seconds, and nothing learnt."""
+    plain = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=2)
+    stages = _stages((32, 32), (2, 2, 2), 2, plain, antialias=False)
+    return ReconRecipe(
+        name="tiny",
+        scales="everything",
+        model=tiny(),
+        stages=tuple(
+            replace(
+                stage,
+                input_views=2,
+                losses=replace(stage.losses, perceptual=0.0),
+                size=replace(stage.size, views=3, times=min(stage.size.times, 2), photo_textures=False),
+            )
+            for stage in stages
+        ),
+        loop=LoopConfig(
+            micro_batch=2,
+            precision="float32",
+            checkpoint_every=2,
+            sample_every=10,
+            plot_every=10,
+            log_every=1,
+            piece_mb=1,
+        ),
+    )
+
+
+def _stages(
+    size: tuple[int, int],
+    steps: tuple[int, int, int],
+    batch: int,
+    optimiser: OptimiserConfig,
+    *,
+    curriculum: int = 0,
+    antialias: bool = True,
+) -> tuple[ReconStage, ...]:
+    """Backbone on still worlds; the head with it; then worlds that move. Views and times as in the paper."""
+    still = GridData(8, 1, size, shares=ONLY_STATIC, curriculum_steps=curriculum, antialias=antialias)
+    moving = replace(still, times=4, fps=4.0, shares=MIXED, curriculum_steps=0)
+    later = replace(optimiser, rate=optimiser.rate / 2, muon_rate=optimiser.muon_rate / 2)
+    batch_of_moving = max(2, batch // 4)
+    return (
+        ReconStage("geometry", steps[0], batch, 4, ("",), GEOMETRY, still, optimiser),
+        ReconStage("gaussians", steps[1], batch, 4, ("",), EVERYTHING, replace(still, curriculum_steps=0), later),
+        ReconStage("dynamic", steps[2], batch_of_moving, 4, ("",), EVERYTHING, moving, later),
+    )
+
+
+def parameter_count(config: ReconConfig) -> int:
+    """Values of a network of such a config."""
+    import torch
+
+    from fourreal.recon.model import ReconModel
+
+    with torch.device("meta"):
+        return sum(p.numel() for p in ReconModel(config).parameters())
+
+
+RECON_RECIPES = {"mini": mini, "micro": micro, "vggt-1b": vggt, "tiny": tiny_recipe}

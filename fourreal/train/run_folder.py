@@ -1,0 +1,104 @@
+"""A run's folder: one run at a time, and a manifest that says what it is.
+
+manifest.json  log.jsonl  plots/  samples/  checkpoints/  model/  view_time/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import fourreal
+from fourreal.core.atomic import atomic_file
+from fourreal.core.configs import read_json, to_dict
+from fourreal.core.errors import InputError
+from fourreal.train.recipe import Recipe
+
+MANIFEST, LOCK = "manifest.json", ".lock"
+
+
+@contextlib.contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep other runs out of a folder while the block runs. The lock dies with the process, however it dies.
+
+    Raises:
+        InputError: another run is in it, or the folder cannot be made.
+    """
+    import fcntl
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        handle = (out / LOCK).open("w")
+    except OSError as error:
+        raise InputError(f"cannot write {out} ({error.strerror}); choose a folder you may write to") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"{out} is in use by another run; wait for it, or choose another folder") from None
+        yield
+
+
+def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Refuse to mix two runs.
+
+    Raises:
+        InputError: a new run into a folder that holds one, or resuming what is not there or is another recipe.
+    """
+    file = out / MANIFEST
+    if not resume:
+        if file.is_file():
+            raise InputError(f"{out} already holds a run; go on with --resume, or choose another folder")
+        return
+    if not file.is_file():
+        raise InputError(f"{out} holds no run to resume ({MANIFEST} is missing); leave --resume out to begin one")
+    stored = read_json(file)
+    known = stored.get("recipe") if isinstance(stored, dict) else None
+    if not isinstance(known, dict):
+        raise InputError(f"{file} is not the manifest of a training run")
+    if known.get("name") != recipe.name:
+        raise InputError(
+            f"{out} was begun with the recipe '{known.get('name')}', not '{recipe.name}'; resume with that"
+        )
+    wanted = json.loads(json.dumps(to_dict(recipe)))
+    differing = [key for key in wanted if key != "loop" and wanted[key] != known.get(key)]
+    if wanted["loop"]["seed"] != known["loop"].get("seed"):
+        differing.append("seed")
+    if differing:
+        raise InputError(
+            f"{out} was begun with other settings of '{recipe.name}' ({', '.join(differing)} differ); "
+            "resume with the same ones, or begin a new run"
+        )
+
+
+def write_manifest(out: Path, recipe: Recipe, processes: int, device: torch.device) -> None:
+    """Say what the run is; every session that goes on with it adds itself.
+
+    Data are functions of the recipe and its seed, so recipe and version are all that is needed to make them again.
+    """
+    session: dict[str, Any] = {
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["fourreal", *sys.argv[1:]]),
+        "processes": processes,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "torch": torch.__version__,
+    }
+    file = out / MANIFEST
+    before = read_json(file)["sessions"] if file.is_file() else []
+    manifest = {
+        "fourreal": fourreal.__version__,
+        "recipe": to_dict(recipe),
+        "seed": recipe.loop.seed,
+        "data": "procedural worlds below the held-out seeds, by the recipe's shares",
+        "sessions": [*before, session],
+    }
+    with atomic_file(file) as partial:
+        partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

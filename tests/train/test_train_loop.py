@@ -1,0 +1,230 @@
+"""The loop: exact resumption, falling loss, stages, guards, logs and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from train.tiny_runs import ALONE, run, stored_tensors
+
+from fourreal.core.errors import InputError
+from fourreal.core.grid import VideoGrid
+from fourreal.train.checkpoint import latest_checkpoint
+from fourreal.train.feed import feed, own_indices
+from fourreal.train.log import RunLog, plot_log, read_log
+from fourreal.train.loop import RunOptions, train
+from fourreal.train.parallel import Processes
+from fourreal.train.recipe import stage_at, total_steps
+from fourreal.train.run_folder import locked
+from fourreal.train.video_recipes import tiny
+from fourreal.train.video_task import VideoTask
+from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.weights import load_model
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "whole"
+    sheets: list[Path] = []
+
+    def write_sheet(path: Path, grid: VideoGrid) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{list(grid.frames.shape)}")
+        sheets.append(path)
+
+    outcome = run(out, write_sheet=write_sheet)
+    assert outcome.finished
+    assert len(sheets) == 4
+    return out
+
+
+def test_interrupted_and_resumed_runs_end_in_identical_tensors(finished, tmp_path):
+    run(tmp_path / "run", steps=2)
+    run(tmp_path / "run", resume=True, steps=5)  # across the end of a stage
+    outcome = run(tmp_path / "run", resume=True)
+    assert outcome.counters.step == 10
+    whole, pieced = stored_tensors(finished), stored_tensors(tmp_path / "run")
+    assert whole.keys() == pieced.keys()
+    assert any(name.startswith("optimiser/") for name in whole)
+    assert all(torch.equal(whole[name], pieced[name]) for name in whole)
+    losses = [[line["loss"] for line in read_log(out) if "loss" in line] for out in (finished, tmp_path / "run")]
+    assert losses[0] == losses[1]
+
+
+def test_a_run_killed_between_checkpoints_loses_only_the_steps_since(finished, tmp_path):
+    class Killed(Exception):
+        pass
+
+    def kill(done: int, total: int) -> None:
+        if done == 8:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(tmp_path / "run", progress=kill)
+    found = latest_checkpoint(tmp_path / "run")
+    assert found is not None
+    assert found.counters.step == 6
+    run(tmp_path / "run", resume=True)
+    whole, pieced = stored_tensors(finished), stored_tensors(tmp_path / "run")
+    assert all(torch.equal(whole[name], pieced[name]) for name in whole)
+    steps = [line["step"] for line in read_log(tmp_path / "run") if "loss" in line]
+    assert steps == list(range(1, 11))  # the lost steps are not logged twice
+
+
+def test_the_grid_stage_trains_self_attention_alone(finished):
+    base = load_model(finished / "base")
+    grid = load_model(finished / "model")
+    changed = {n for n, p in grid.named_parameters() if not torch.equal(p, dict(base.named_parameters())[n])}
+    assert changed
+    assert all(".attn1." in name for name in changed)
+    assert base.config["trained"] == "video"
+    assert grid.config["trained"] == "grid"
+
+
+def test_base_and_delta_together_are_the_model(finished):
+    whole = ViewTimeGenerator.from_pretrained(finished / "model").transformer
+    laid = ViewTimeGenerator.from_pretrained(finished / "base", delta=finished / "view_time").transformer
+    for name, parameter in whole.named_parameters():
+        assert torch.equal(parameter, dict(laid.named_parameters())[name]), name
+
+
+def test_the_folder_tells_what_the_run_was(finished):
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["recipe"]["name"] == "tiny"
+    assert {"fourreal", "seed", "data", "sessions"} <= manifest.keys()
+    assert {path.name for path in (finished / "plots").iterdir()} >= {"loss.png", "psnr.png", "gradient_norm.png"}
+    assert len(list((finished / "samples").rglob("*.png"))) == 4
+    assert len(list((finished / "checkpoints").iterdir())) == 2  # keep-last
+
+
+def test_loss_falls_on_few_samples(tmp_path):
+    recipe = tiny()
+    base = recipe.stages[0]
+    optimiser = replace(base.optimiser, rate=4e-3, warmup=5)
+    recipe = replace(recipe, stages=(replace(base, steps=60, optimiser=optimiser),))
+    task = _FewSamples(recipe, torch.device("cpu"))
+    train(task, recipe, RunOptions(tmp_path / "run"), ALONE)
+    losses = [line["loss"] for line in read_log(tmp_path / "run") if "loss" in line]
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+
+
+class _FewSamples(VideoTask):
+    """Sees the samples and the noise of step 0 at every step."""
+
+    def mixture(self, stage):
+        inner = super().mixture(stage)
+        made = inner.render([inner.draft(0, index) for index in range(4)])
+
+        class Same:
+            def draft(self, step, index):
+                return index
+
+            def render(self, drafts, device="cpu"):
+                return [made[index] for index in drafts]
+
+        return Same()
+
+    def losses(self, samples, stage, step, indices):
+        return super().losses(samples, stage, 0, indices)
+
+
+class _Broken(VideoTask):
+    """NaN gradients at chosen steps."""
+
+    bad = frozenset({1})
+
+    def losses(self, samples, stage, step, indices):
+        losses = super().losses(samples, stage, step, indices)
+        return {"loss": losses["loss"] * (float("nan") if step in self.bad else 1.0)}
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path):
+    recipe = tiny()
+    outcome = train(_Broken(recipe, ALONE.device), recipe, RunOptions(tmp_path / "run", steps=3), ALONE)
+    assert outcome.counters.skipped == 1
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in stored_tensors(tmp_path / "run").values())
+
+
+def test_many_steps_that_are_not_finite_are_an_error(tmp_path):
+    recipe = replace(tiny(), stages=(replace(tiny().stages[0], steps=20),))
+    task = _Broken(recipe, ALONE.device)
+    task.bad = frozenset(range(20))
+    with pytest.raises(InputError, match="4 of 4 steps gave NaN"):
+        train(task, recipe, RunOptions(tmp_path / "run"), ALONE)
+
+
+def test_time_ends_a_run_with_a_checkpoint(tmp_path):
+    outcome = run(tmp_path / "run", minutes=1e-6)
+    assert outcome.counters.step == 1
+    assert not outcome.finished
+    found = latest_checkpoint(tmp_path / "run")
+    assert found is not None
+    assert found.counters.step == 1
+
+
+def test_workers_change_nothing():
+    recipe = tiny()
+    mixture = VideoTask(recipe, ALONE.device).mixture(1)
+    device = torch.device("cpu")
+    here = list(feed(mixture, range(3, 5), [(0, 1), (2, 3)], device, 0))
+    there = list(feed(mixture, range(3, 5), [(0, 1), (2, 3)], device, 2))
+    for ours, theirs in zip(here, there, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.indices == other.indices
+            for a, b in zip(one.samples, other.samples, strict=True):
+                assert torch.equal(a.grid.frames, b.grid.frames)
+                assert torch.equal(a.references, b.references)
+                assert a.caption == b.caption
+
+
+@pytest.mark.parametrize(("batch", "micro", "count"), [(8, 2, 2), (8, 8, 1), (6, 3, 2), (4, 16, 2), (96, 2, 48)])
+def test_processes_share_every_sample_once(batch, micro, count):
+    shares = [own_indices(batch, micro, Processes(rank, count, torch.device("cpu"))) for rank in range(count)]
+    assert len({len(share) for share in shares}) == 1
+    taken = sorted(index for share in shares for indices in share for index in indices)
+    assert taken == list(range(batch))
+
+
+def test_stages_follow_each_other():
+    recipe = tiny()
+    assert [stage_at(recipe, step) for step in (0, 3, 4, 9)] == [(0, 0), (0, 3), (1, 0), (1, 5)]
+    assert total_steps(recipe) == 10
+
+
+def test_a_log_line_cut_short_by_a_kill_is_left_out(tmp_path):
+    log = RunLog(tmp_path)
+    log.write(1, "base", {"loss": 2.0})
+    log.write(2, "base", {"loss": 1.0})
+    with log.file.open("a") as handle:
+        handle.write('{"step": 3, "lo')
+    assert [line["step"] for line in read_log(tmp_path)] == [1, 2]
+    RunLog(tmp_path, resume_step=1).write(2, "base", {"loss": 0.5})
+    assert [line["loss"] for line in read_log(tmp_path)] == [2.0, 0.5]
+    assert plot_log(tmp_path) == [tmp_path / "plots" / "loss.png"]
+
+
+# ---- bad input ---------------------------------------------------------------------------------
+
+
+def test_a_folder_is_one_run(finished, tmp_path):
+    with pytest.raises(InputError, match="already holds a run"):
+        run(finished)
+    with pytest.raises(InputError, match="no run to resume"):
+        run(tmp_path / "nowhere", resume=True)
+    with pytest.raises(InputError, match="begun with the recipe 'tiny', not 'other'"):
+        run(finished, replace(tiny(), name="other"), resume=True)
+    with pytest.raises(InputError, match=r"other settings of 'tiny' \(shift differ"):
+        run(finished, replace(tiny(), shift=1.0), resume=True)
+
+
+def test_two_runs_cannot_share_a_folder_at_one_time(tmp_path):
+    with locked(tmp_path), pytest.raises(InputError, match="in use by another run"):
+        run(tmp_path)
+
+
+def test_a_batch_that_does_not_divide_is_refused():
+    with pytest.raises(InputError, match="does not divide"):
+        own_indices(10, 4, Processes(0, 1, torch.device("cpu")))

@@ -1,0 +1,131 @@
+"""The reconstruction recipe: every stage's losses, what trains, and that a run resumes and exports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from train.tiny_runs import ALONE, stored_tensors
+
+from fourreal.core.errors import InputError
+from fourreal.data.training_grid import reversed_views
+from fourreal.recon.weights import load_model
+from fourreal.train.log import read_log
+from fourreal.train.loop import RunOptions, train
+from fourreal.train.recipe import ReconRecipe
+from fourreal.train.recon_recipes import mini as mini_recon
+from fourreal.train.recon_recipes import parameter_count, tiny_recipe
+from fourreal.train.recon_task import ReconTask, shown_views, truth_of
+
+
+def _run(out: Path, recipe: ReconRecipe | None = None, **options) -> None:
+    recipe = recipe or tiny_recipe()
+    train(ReconTask(recipe, ALONE.device), recipe, RunOptions(out, **options), ALONE)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("recon") / "run"
+    _run(out)
+    return out
+
+
+def test_stages_bring_their_losses(finished):
+    lines = [line for line in read_log(finished) if "loss" in line]
+    assert [line["stage"] for line in lines] == ["geometry"] * 2 + ["gaussians"] * 2 + ["dynamic"] * 2
+    for line in lines:
+        assert {"loss_camera", "loss_depth", "loss_points"} <= line.keys()
+        assert ("loss_render" in line) == (line["stage"] != "geometry")
+    figures = next(line for line in read_log(finished) if "rotation_error_deg" in line)
+    assert figures["depth_abs_rel"] > 0
+    assert "psnr_unseen_views" in figures
+
+
+def test_an_interrupted_run_ends_in_identical_tensors(finished, tmp_path):
+    _run(tmp_path / "run", steps=3)
+    _run(tmp_path / "run", resume=True)
+    whole, pieced = stored_tensors(finished), stored_tensors(tmp_path / "run")
+    assert whole.keys() == pieced.keys()
+    assert all(torch.equal(whole[name], pieced[name]) for name in whole)
+
+
+def test_the_exported_model_reconstructs(finished):
+    loaded = load_model(finished / "model")
+    assert loaded.trained_steps == 6
+    assert loaded.model(torch.rand(1, 2, 2, 3, 32, 32)).gaussians is not None
+
+
+def test_a_frozen_backbone_stays(tmp_path):
+    recipe = tiny_recipe()
+    stage = replace(recipe.stages[2], trains=("gaussian_head.", "aggregator.temporal_blocks."))
+    recipe = replace(recipe, stages=(replace(stage, losses=replace(stage.losses, camera=0.0, depth=0.0, points=0.0)),))
+    before = {n: p.clone() for n, p in ReconTask(recipe, ALONE.device).model.named_parameters()}
+    _run(tmp_path / "run", recipe)
+    after = dict(load_model(tmp_path / "run" / "model").model.named_parameters())
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert any(name.startswith("gaussian_head.") for name in changed)
+    assert any(name.startswith("aggregator.temporal_blocks.") for name in changed)
+    assert all(name.startswith(("gaussian_head.", "aggregator.temporal_blocks.")) for name in changed)
+
+
+def test_checkpointed_activations_give_the_same_gradients():
+    recipe = tiny_recipe()
+    tasks = [
+        ReconTask(replace(recipe, loop=replace(recipe.loop, gradient_checkpointing=way)), ALONE.device)
+        for way in (False, True)
+    ]
+    mixture = tasks[0].mixture(2)
+    samples = mixture.render([mixture.draft(0, index) for index in range(2)])
+    gradients = []
+    for task in tasks:
+        task.losses(samples, 2, 0, (0, 1))["loss"].backward()
+        gradients.append({n: p.grad for n, p in task.model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], atol=1e-6), name
+
+
+def test_perfect_depth_renders_the_other_views():
+    """The truth in the network's frame and unit is right: depth lifted by it shows what the other cameras see."""
+    recipe = tiny_recipe()
+    task = ReconTask(recipe, ALONE.device)
+    mixture = task.mixture(0)
+    sample = mixture.render([mixture.draft(0, 1)])[0]
+    shown = shown_views(3, 2)
+    truth, cameras = truth_of(sample, shown, ALONE.device)
+    frames = sample.grid.frames[None, shown]
+    prediction = task.model(frames)
+    perfect = replace(prediction, depth=torch.where(truth.valid, truth.depth, 50.0)[None])
+    rendered, true = task._rendered(sample, frames, perfect, 0, rescale=False)
+    assert cameras.batch_shape == (3,)
+    errors = (rendered - true).square().mean((1, 2, 3, 4))
+    untrained, _ = task._rendered(sample, frames, prediction, 0, rescale=False)
+    assert errors.max() < 0.5 * (untrained - true).square().mean((1, 2, 3, 4)).max()
+
+
+def test_truth_does_not_depend_on_which_way_the_views_run():
+    mixture = ReconTask(tiny_recipe(), ALONE.device).mixture(0)
+    sample = mixture.render([mixture.draft(0, 0)])[0]
+    truth, _ = truth_of(sample, [0, 1, 2], ALONE.device)
+    turned, _ = truth_of(reversed_views(sample), [0, 1, 2], ALONE.device)
+    # Another view's frame and unit, the same world: distances between points agree up to the unit.
+    a, b = truth.points[0, 0].flatten(0, 1), turned.points[2, 0].flatten(0, 1)
+    valid = truth.valid[0, 0].flatten()
+    spread = [points[valid].std(0).norm() / unit for points, unit in ((a, truth.scale), (b, turned.scale))]
+    assert torch.allclose(spread[0], spread[1], rtol=1e-3)
+
+
+def test_views_shown_are_evenly_spread():
+    assert shown_views(8, 4) == [0, 2, 5, 7]
+    assert shown_views(3, 4) == [0, 1, 2]
+
+
+def test_the_shipped_size_keeps_to_its_budget():
+    assert parameter_count(mini_recon().model) <= 9_000_000
+
+
+def test_a_missing_base_is_told(tmp_path):
+    with pytest.raises(InputError, match="--base FILE"):
+        ReconTask(replace(tiny_recipe(), base="vggt-1b"), ALONE.device)
