@@ -4,16 +4,17 @@
 
 Where there is a CUDA GPU: the full-size network (random weights; speed does not depend on them) on
 350 x 518 frames, as in the paper. Else the small network on 128 x 128. Every case runs twice, all
-times at once (as the paper does) and in windows, whose memory must stay flat as times grow; a case
+times at once (as the paper does) and in windows, where only the result itself may grow with times; a case
 that runs out of memory says so. The paper's A100 figures stand beside the CUDA ones.
 
-Memory is what the run adds to the process on a CPU (sampled every 2 ms), and the allocator's peak,
-weights included, on CUDA.
+Memory on a CPU is what a run adds to a fresh process (sampled every 2 ms; each case has its own, as
+an allocator keeps what earlier cases freed); on CUDA it is the allocator's peak, weights included.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import threading
 import time
@@ -111,6 +112,40 @@ def measured(run: Callable[[], object], device: torch.device) -> Cost | None:
     return Cost(seconds, max(peak[0] - before, 0) / 1e9)
 
 
+@dataclass(frozen=True)
+class Case:
+    views: int
+    times: int
+    window: int
+    overlap: int
+
+
+def run_case(setup: Setup, case: Case, device: torch.device, model: ReconModel | None = None) -> Cost | None:
+    """One measurement, after a small run that warms everything up."""
+    warnings.simplefilter("ignore", LowConfidence)
+    model = build(setup, device) if model is None else model
+    settings = ReconstructSettings(
+        window_times=case.window,
+        window_overlap=case.overlap,
+        precision=setup.precision,
+        longest_side=max(setup.frame_size),
+    )
+
+    def grid(views: int, times: int) -> VideoGrid:
+        frames = torch.rand(views, times, 3, *setup.frame_size, generator=torch.Generator().manual_seed(0))
+        return VideoGrid.complete(frames, torch.arange(times) / 8)
+
+    reconstruct(model, grid(2, 1), settings)
+    full = grid(case.views, case.times)
+    return measured(lambda: reconstruct(model, full, settings), device)
+
+
+def build(setup: Setup, device: torch.device) -> ReconModel:
+    torch.manual_seed(0)
+    with device:
+        return ReconModel(setup.config).eval()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
@@ -122,35 +157,26 @@ def main() -> None:
     options = parser.parse_args()
     device = resolve_device(options.device)
     setup = choose(device, options.quick)
-    torch.manual_seed(0)
-    with torch.device(device):
-        model = ReconModel(setup.config).eval()
-    warnings.simplefilter("ignore", LowConfidence)
+    model = build(setup, device)
     values = sum(parameter.numel() for parameter in model.parameters())
     print(f"{setup.name}, {values / 1e6:.1f} M random values, {setup.frame_size} frames, {setup.precision}, {device}")
     print(f"{'views x times':>14}  {'all at once':>20}  {f'windows of {options.window}':>20}  {'paper, A100':>20}")
 
-    def run(views: int, times: int, window: int) -> Cost | None:
-        frames = torch.rand(views, times, 3, *setup.frame_size, generator=torch.Generator().manual_seed(views))
-        grid = VideoGrid.complete(frames, torch.arange(times) / 8)
-        settings = ReconstructSettings(
-            window_times=window,
-            window_overlap=options.overlap,
-            precision=setup.precision,
-            longest_side=max(setup.frame_size),
-        )
-        return measured(lambda: reconstruct(model, grid, settings), device)
+    def run(case: Case) -> Cost | None:
+        if device.type == "cuda":
+            return run_case(setup, case, device, model)
+        with multiprocessing.get_context("spawn").Pool(1) as fresh:
+            return fresh.apply(run_case, (setup, case, device))
 
-    run(options.views[0], options.times[0], 0)
     for views in options.views:
         for times in options.times:
-            costs = [run(views, times, window) for window in (0, options.window)]
-            paper = PAPER.get((views, times))
-            told = "out of memory" if (views, times) == (16, 16) else ""
-            if paper is not None:
-                told = str(Cost(*paper))
+            costs = [run(Case(views, times, window, options.overlap)) for window in (0, options.window)]
+            told = ""
+            if device.type == "cuda":
+                paper = PAPER.get((views, times))
+                told = str(Cost(*paper)) if paper else "out of memory"
             shown = "  ".join(f"{str(cost) if cost else 'out of memory':>20}" for cost in costs)
-            print(f"{f'{views} x {times}':>14}  {shown}  {told if device.type == 'cuda' else '':>20}", flush=True)
+            print(f"{f'{views} x {times}':>14}  {shown}  {told:>20}", flush=True)
 
 
 if __name__ == "__main__":
