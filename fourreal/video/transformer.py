@@ -54,7 +54,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
 
     Args:
         t_max: stride between views in rotary positions; 21 latents are the 81 frames Wan was trained on.
-        view_positions: how the view enters a token's position.
+        view_positions: how the view enters a token's position, in the fused arrangement; the others only ever see
+            single rows and columns.
         rope_theta: base of the rotary frequencies; 10,000 for Wan, about 30 for small token grids.
         arrangement: which of the papers' architectures to run.
         attention: implementation of the fused attention.
@@ -136,7 +137,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
             attention_layer.set_processor(ViewTimeAttnProcessor(attention))  # pyright: ignore[reportArgumentType]
             nn.init.constant_(attention_layer.norm_q.weight, query_gain)
             nn.init.constant_(attention_layer.norm_k.weight, key_gain)
-        self.view_embedding = ViewEmbedding(width) if view_positions == "learned" else None
+        learned = view_positions == "learned" and arrangement == "fused"
+        self.view_embedding = ViewEmbedding(width) if learned else None
         self.context_embedding = ContextTokens(width) if context_tokens else None
         self.cross_view = new_cross_view_layers(arrangement, num_layers, width, ffn_dim, num_attention_heads, eps)
         self.synchronisation = new_synchronisation(arrangement, num_layers, width)
@@ -259,7 +261,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
     def _plan(self, latents: Tensor, grid: TokenGrid, pattern: AttentionPattern) -> TokenPlan:
         embedding = self.view_embedding(grid.views) if self.view_embedding is not None else None
         cos, sin = self.rope(latents, pattern)
-        return TokenPlan(cos, sin, grid, pattern, embedding if pattern == "fused" else None)
+        return TokenPlan(cos, sin, grid, pattern, embedding)
 
     def _context(
         self,

@@ -28,8 +28,8 @@ Implementation = Literal["auto", "dense", "merged", "flex", "gather"]
 merged: row + column - own frame, three unmasked calls; fastest on large grids. flex: FlexAttention with a block
 mask; CUDA, forward only on the CPU. gather: each row's keys copied together; plain autograd, any device and dtype."""
 
-DENSE_UP_TO = 2048
-"""Tokens up to which one masked call beats three unmasked ones (benchmarks/attention.py)."""
+DENSE_UP_TO = 1024
+"""Tokens up to which one masked call is about as fast as the merged ones, and simpler (benchmarks/attention.py)."""
 
 
 def fused_attention(
