@@ -3,26 +3,22 @@
     python benchmarks/worlds.py [--device cuda] [--threads 2] [--worlds 4] [--size 128]
 
 Prints frames a second for both and their ratio from one run, the two sides taking turns, best of
-several. The peer is the tests' slow twin: one frame at a time, vectors last, a loop over solids; the
+several. The peer is `slow_worlds.py`, the tests' twin: one frame at a time, vectors last, a loop over solids; the
 two pictures are compared first. Also prints what composing a world costs before any pixel is drawn.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
+from slow_worlds import SlowWorld
 
 from fourreal.core.devices import resolve_device
 from fourreal.data.worlds import World, WorldConfig, make_world, render_world, render_worlds
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data"))
-from slow_worlds import SlowWorld
 
 CELLS = ((0, 0), (1, 1), (0, 2))  # what the twin draws of every world
 

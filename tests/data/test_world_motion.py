@@ -79,7 +79,7 @@ def test_extents_are_the_farthest_surface_points():
     pose = np.eye(4)[None]
     pose[0, :3, 3] = 1, 2, 3
     half = (0.3, 0.3, 0.5)
-    unit = rng.normal(size=(400_000, 3))
+    unit = rng.normal(size=(50_000, 3))
     unit /= np.linalg.norm(unit, axis=-1, keepdims=True)
     ring = unit[:, :2] / np.linalg.norm(unit[:, :2], axis=-1, keepdims=True)
     surfaces = {
@@ -91,7 +91,7 @@ def test_extents_are_the_farthest_surface_points():
     for shape, points in surfaces.items():
         expected = ((points + np.arange(1, 4)) @ directions.T).max(0)
         found = extents([Part(shape, half, pose)], directions)[:, 0, 0]
-        assert np.allclose(found, expected, atol=2e-3)
+        assert np.allclose(found, expected, atol=5e-3)
 
 
 @pytest.mark.parametrize("index", [i for i, entry in enumerate(LIBRARY) if entry.pattern is not None])

@@ -29,6 +29,15 @@ from fourreal.data.worlds.scene import Shape
 CONFIG = replace(training_worlds(), views=4, times=5, fps=3.0, image_size=(48, 48))
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Frames this small are slower on two threads, much slower on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @functools.cache
 def some_world(seed: int) -> World:
     return make_world(CONFIG, seed)
@@ -95,8 +104,8 @@ def test_white_worlds_are_pure_white_behind_the_objects():
 
 
 def test_a_third_of_the_worlds_is_white():
-    share = np.mean([make_world(tiny_worlds(), seed).environment.white for seed in range(150)])
-    assert 0.22 < share < 0.45
+    share = np.mean([make_world(tiny_worlds(), seed).environment.white for seed in range(90)])
+    assert 0.2 < share < 0.48
 
 
 def test_something_moves_visibly_in_every_world():

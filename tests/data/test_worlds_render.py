@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from slow_worlds import SlowWorld
 
 from fourreal.core.errors import InputError
 from fourreal.data.worlds import WorldConfig, make_world, render_world, render_worlds, training_worlds
 
-SMALL = replace(training_worlds(), views=2, times=3, image_size=(40, 52))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from slow_worlds import SlowWorld
+
+SMALL = replace(training_worlds(), views=2, times=3, image_size=(36, 44))
 CELLS = ((0, 0), (1, 2))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Frames this small are slower on two threads, much slower on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("seed", range(6))
 def test_every_pixel_equals_the_slow_twins(seed):
     world = make_world(SMALL, seed)
     sample = render_worlds([world], dtype=torch.float64)[0]
@@ -64,15 +77,10 @@ def test_company_and_order_do_not_change_a_single_bit():
 
 
 def test_the_number_of_threads_does_not_change_a_single_bit():
-    world = make_world(SMALL, 5)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = render_world(world)
-        torch.set_num_threads(2)
-        two = render_world(world)
-    finally:
-        torch.set_num_threads(before)
+    world = make_world(replace(SMALL, views=1, times=2), 5)
+    one = render_world(world)
+    torch.set_num_threads(2)
+    two = render_world(world)
     assert torch.equal(one.grid.frames, two.grid.frames)
 
 
@@ -81,7 +89,7 @@ def test_flow_depth_and_cameras_agree_when_rays_are_cast_again():
     cast through the exact sub-pixel target: it must meet the same point or something nearer. `visible` goes by
     drawn pixels, so beside outlines it may differ: by 4 % of object pixels at 64x64, half of that at 128x128."""
     errors, behind, agreement, total = [], 0, [], 0
-    for seed in range(10):
+    for seed in range(8):
         world = make_world(replace(SMALL, image_size=(64, 64)), seed)
         sample, twin = render_world(world), SlowWorld(world)
         for here, there in (((0, 0), (0, 2)), ((0, 1), (1, 1)), ((1, 0), (0, 2))):
@@ -99,7 +107,7 @@ def test_flow_depth_and_cameras_agree_when_rays_are_cast_again():
             behind += int((error > 1e-3).sum())
             total += len(error)
             agreement.append(((seen & same) == field.visible[ids > 0][inside]).float().mean())
-    assert total > 5000
+    assert total > 4000
     assert torch.cat(errors).median() < 1e-5
     assert behind / total < 0.002
     assert torch.stack(agreement).mean() > 0.95

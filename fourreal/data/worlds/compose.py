@@ -15,7 +15,7 @@ from fourreal.data.worlds.articulated import ARTICULATED, BYSTANDERS
 from fourreal.data.worlds.caption import write_caption
 from fourreal.data.worlds.config import Background, WorldConfig
 from fourreal.data.worlds.daylight import draw_environment
-from fourreal.data.worlds.layout import arrange, parts_of
+from fourreal.data.worlds.layout import arrange, centres_and_radii, parts_of
 from fourreal.data.worlds.materials import Dresser, Finish, stack_finishes, texture_mean
 from fourreal.data.worlds.rigs import Rig, draw_rig
 from fourreal.data.worlds.scene import Group, NamedThing, World
@@ -26,6 +26,7 @@ from fourreal.data.worlds.textures import PHOTO_LICENCE, PROCEDURAL
 LICENCE = "CC0-1.0"
 ATTEMPTS = 12
 LEAST_MOTION = 0.06  # of the image's smaller side, in at least one view
+MOST_HIDDEN = 0.3  # of the leading group
 
 
 def make_world(config: WorldConfig, seed: int) -> World:
@@ -38,7 +39,7 @@ def make_world(config: WorldConfig, seed: int) -> World:
     seconds = np.arange(config.times) / config.fps
     attempt = 0
     groups, rig = _staged(config, seed, attempt, background, seconds)
-    while config.times > 1 and _motion_in_view(groups, rig, config) < LEAST_MOTION and attempt < ATTEMPTS:
+    while attempt < ATTEMPTS and not _worth_seeing(groups, rig, config):
         attempt += 1
         groups, rig = _staged(config, seed, attempt, background, seconds)
     return _finish_world(config, seed, groups, rig, background)
@@ -74,6 +75,28 @@ def _cast(config: WorldConfig, background: Background, seconds: np.ndarray, rng:
         )
         groups.append(pick(rng, builders)(beat))
     return groups
+
+
+def _worth_seeing(groups: list[Group], rig: Rig, config: WorldConfig) -> bool:
+    if _hidden_share(groups, rig) > MOST_HIDDEN:
+        return False
+    return config.times == 1 or _motion_in_view(groups, rig, config) >= LEAST_MOTION
+
+
+def _hidden_share(groups: list[Group], rig: Rig) -> float:
+    """How much of the leading group other groups stand in front of, over all views and times."""
+    if len(groups) == 1:
+        return 0.0
+    points, _ = centres_and_radii(parts_of(groups[:1]))
+    others, radii = centres_and_radii(parts_of(groups[1:]))
+    eyes = rig.cameras.centers.double().numpy()
+    sight = points - eyes[:, None, None]  # [V, T, K, 3]
+    way = np.linalg.norm(sight, axis=-1, keepdims=True)
+    offset = others - eyes[:, None, None]  # [V, T, J, 3]
+    along = np.einsum("vtki,vtji->vtkj", sight / way, offset)
+    aside = (offset**2).sum(-1)[:, :, None] - along**2
+    hidden = (aside < (0.7 * radii) ** 2) & (along < way) & (along > 0)
+    return float(hidden.any(-1).mean())
 
 
 def _motion_in_view(groups: list[Group], rig: Rig, config: WorldConfig) -> float:

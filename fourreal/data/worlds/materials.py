@@ -23,7 +23,8 @@ from fourreal.data.worlds.textures import LIBRARY, PHOTOGRAPHS, PROCEDURAL, Text
 
 PHOTO_SHARE = 0.15
 WITHOUT_PATTERN = 0.25  # share of things whose body is plain
-THING_TILE = 0.36
+THING_TILE = 0.36  # of a floor's tile
+PALENESS = 0.4  # of wall paints
 
 Colours = tuple[Colour, Colour, Colour]
 
@@ -93,7 +94,7 @@ class Dresser:
         """A floor's or wall's finish and its word."""
         entry = self._pattern(use)
         if entry.palette in ("paint", "paper", "cloth"):
-            first = named_colour(pick(self.rng, WALL_PAINTS), self.rng)
+            first = PALENESS * 0.5 + (1 - PALENESS) * named_colour(pick(self.rng, WALL_PAINTS), self.rng)
             factor = {"paint": 0.9, "paper": 0.7, "cloth": 0.45}[entry.palette]
             colours = first, lighter(first, factor), lighter(first, 1.25)
         else:

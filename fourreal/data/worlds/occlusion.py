@@ -6,6 +6,8 @@ axes; only those (point, solid) pairs are evaluated.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
@@ -24,56 +26,61 @@ from fourreal.data.worlds.scene import Shape
 from fourreal.data.worlds.shadows import AO_REACH, contact_capsules, light_past, open_to_sky
 from fourreal.data.worlds.surface import Points, gather
 
-MIN_BLUR_PIXELS = 0.7
+MIN_BLUR_PIXELS = 0.7  # shadow edges are never sharper
+MAX_BLUR_M = 0.2  # what that may come to on the farthest floor that matters
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The solids of B frames and the sun over them."""
+
+    shapes: Int[Tensor, "B K"]
+    half_sizes: Float[Tensor, "3 B K"]
+    rotation: Float[Tensor, "3 3 B K"]
+    centre: Float[Tensor, "3 B K"]
+    sun: Float[Tensor, "3 B"]
+    softness: Float[Tensor, "B"]
 
 
 def sun_and_sky(
     table: WorldTable, frames: FrameTable, rays: Rays, visible: Visible, points: Points
 ) -> tuple[Float[Tensor, "S"], Float[Tensor, "S"]]:
     """Shares of the sun and of the sky that reach each point."""
-    shapes, half_sizes = table.shapes[frames.world], table.half_sizes[:, frames.world]
-    centre, rotation = frames.position[:, :, table.planes :], frames.rotation[:, :, :, table.planes :]
     lights = table.lights[frames.world]
-    sun = lights[:, columns(LIGHT_COLUMNS, "sun")].T
-    softness = lights[:, columns(LIGHT_COLUMNS, "softness")][:, 0]
-    radius = bounding_radius(shapes, half_sizes)
-    half_axis, contact_radius = contact_capsules(shapes, half_sizes, rotation)
-    contact_reach = torch.sqrt(dot(half_axis, half_axis)) + AO_REACH * contact_radius
-    low, high = _tile_boxes(frames, rays, visible, sun)
-    shadowed, near = _relevant(low, high, rays, sun, centre, radius, softness, contact_reach)
-    present = (shapes >= 0).repeat_interleave(rays.tiles_per_frame, 0)
+    scene = Scene(
+        table.shapes[frames.world],
+        table.half_sizes[:, frames.world],
+        frames.rotation[:, :, :, table.planes :],
+        frames.position[:, :, table.planes :],
+        lights[:, columns(LIGHT_COLUMNS, "sun")].T,
+        lights[:, columns(LIGHT_COLUMNS, "softness")][:, 0],
+    )
+    half_axis, radius = contact_capsules(scene.shapes, scene.half_sizes, scene.rotation)
+    contact_reach = torch.sqrt(dot(half_axis, half_axis)) + AO_REACH * radius
+    boxes = _tile_boxes(frames, rays, visible, scene.sun)
+    shadowed, near = _relevant(scene, *boxes, contact_reach, rays.tiles_per_frame)
 
-    point, solid = _pairs(shadowed & present, points, table.planes)
-    row = points.frame[point] * table.solids + solid
+    point, solid = _pairs(shadowed, points, table.planes)
     blur = MIN_BLUR_PIXELS * points.depth * frames.pixel_angle[points.frame]
-    light = _sun_past(shapes, half_sizes, rotation, centre, sun, row, point, points, softness, blur)
+    light = _sun_past(scene, points, point, points.frame[point] * table.solids + solid, blur)
     counts = torch.bincount(point, minlength=len(points.index))
     sun_share = torch.segment_reduce(light, "min", lengths=counts, initial=1.0)
 
-    point, solid = _pairs(near & present, points, table.planes)
-    row = points.frame[point] * table.solids + solid
-    packed = torch.cat([centre, half_axis, contact_radius[None]])
-    packed = gather(rearrange(packed, "c b k -> (b k) c"), row)
+    point, solid = _pairs(near, points, table.planes)
+    packed = rearrange(torch.cat([scene.centre, half_axis, radius[None]]), "c b k -> (b k) c")
+    packed = gather(packed, points.frame[point] * table.solids + solid)
     left = open_to_sky(points.place[:, point] - packed[:3], points.normal[:, point], packed[3:6], packed[6])
     counts = torch.bincount(point, minlength=len(points.index))
     return sun_share, torch.segment_reduce(left, "prod", lengths=counts, initial=1.0)
 
 
 def _sun_past(
-    shapes: Tensor,
-    half_sizes: Tensor,
-    rotation: Tensor,
-    centre: Tensor,
-    sun: Tensor,
-    row: Int[Tensor, "Q"],
-    point: Int[Tensor, "Q"],
-    points: Points,
-    softness: Tensor,
-    blur: Tensor,
+    scene: Scene, points: Points, point: Int[Tensor, "Q"], row: Int[Tensor, "Q"], blur: Float[Tensor, "S"]
 ) -> Float[Tensor, "Q"]:
-    packed = torch.cat([rearrange(rotation, "i j b k -> (i j) b k"), centre, half_sizes])
+    """Sunlight that (point, solid) pairs let past; `row` is the solid's place among all frames' solids."""
+    packed = torch.cat([rearrange(scene.rotation, "i j b k -> (i j) b k"), scene.centre, scene.half_sizes])
     packed = rearrange(packed, "c b k -> (b k) c")
-    kind = shapes.reshape(-1)[row]
+    kind = scene.shapes.reshape(-1)[row]
     light = torch.ones(len(row), dtype=blur.dtype, device=blur.device)
     for shape in Shape:
         chosen = (kind == int(shape)).nonzero().squeeze(-1)
@@ -83,8 +90,8 @@ def _sun_past(
         axes = pose[:9].reshape(3, 3, -1)
         frame = points.frame[receiver]
         origin = rotated_back(axes, points.place[:, receiver] - pose[9:12])
-        direction = rotated_back(axes, sun[:, frame])
-        light[chosen] = light_past(shape, origin, direction, pose[12:], softness[frame], blur[receiver])
+        direction = rotated_back(axes, scene.sun[:, frame])
+        light[chosen] = light_past(shape, origin, direction, pose[12:], scene.softness[frame], blur[receiver])
     return light
 
 
@@ -123,27 +130,24 @@ def _tile_boxes(
 
 
 def _relevant(
+    scene: Scene,
     low: Float[Tensor, "3 N"],
     high: Float[Tensor, "3 N"],
-    rays: Rays,
-    sun: Float[Tensor, "3 B"],
-    centre: Float[Tensor, "3 B K"],
-    radius: Float[Tensor, "B K"],
-    softness: Float[Tensor, "B"],
     contact_reach: Float[Tensor, "B K"],
+    tiles: int,
 ) -> tuple[Bool[Tensor, "N K"], Bool[Tensor, "N K"]]:
     """Solids that may shade each tile from the sun, and those that may stand close to it.
 
     A ball shades what is nearer than its radius (and penumbra) across the light and not beyond it along
     the light; "close" is the distance between ball and box.
     """
-    tiles = rays.tiles_per_frame
-    where = torch.stack([dot(axis[:, :, None], centre) for axis in (*_light_axes(sun), sun)])
-    where = where.repeat_interleave(tiles, 1)
-    radius, reach = radius.repeat_interleave(tiles, 0), contact_reach.repeat_interleave(tiles, 0)
+    axes = (*_light_axes(scene.sun), scene.sun)
+    where = torch.stack([dot(axis[:, :, None], scene.centre) for axis in axes]).repeat_interleave(tiles, 1)
+    radius = bounding_radius(scene.shapes, scene.half_sizes).repeat_interleave(tiles, 0)
+    reach, present = contact_reach.repeat_interleave(tiles, 0), radius > 0
     gap = torch.maximum(low[:, :, None] - where, where - high[:, :, None]).clamp(min=0)
     way = (where[2] + radius - low[2][:, None]).clamp(min=0)
-    penumbra = softness.repeat_interleave(tiles)[:, None] * way + 0.05
+    penumbra = scene.softness.repeat_interleave(tiles)[:, None] * way + MAX_BLUR_M
     across = gap[0] * gap[0] + gap[1] * gap[1]
-    shaded = (way > 0) & (across < (radius + penumbra) ** 2)
-    return shaded, across + gap[2] * gap[2] < reach * reach
+    limit = radius + penumbra
+    return present & (way > 0) & (across < limit * limit), present & (across + gap[2] * gap[2] < reach * reach)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 SIZE = 256
-SAMPLES = 3  # oversampling of hard-edged patterns, so that the finest level is antialiased too
+SAMPLES = 2  # oversampling of hard-edged patterns, so that the finest level is antialiased too
 
 Channel = Float[np.ndarray, "S S"]
 Image = Float[np.ndarray, "3 S S"]

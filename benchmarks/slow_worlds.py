@@ -78,13 +78,14 @@ class SlowWorld:
             samples = []
             for shift in SUBPIXELS:
                 _, shifted = self.rays(view, shift)
-                samples.append((shifted, *self.trace(centre, shifted, time)))
+                samples.append((shifted, self.trace(centre, shifted, time)))
             mixed = torch.zeros_like(surface, dtype=torch.bool)
-            for _, _, other, other_face in samples:
+            for _, (_, other, other_face) in samples:
                 mixed |= (other != surface) | (other_face != face)
             total = torch.zeros(int(mixed.sum()), 3, dtype=self.dtype)
-            for sample in samples:
-                total += self.colours(view, time, centre, *(part[mixed] for part in sample), 0.5)
+            for shifted, traced in samples:
+                met, which, side = (part[mixed] for part in traced)
+                total += self.colours(view, time, centre, shifted[mixed], met, which, side, 0.5)
             image[mixed] = total / 4
         ids = (surface - len(self.planes)).clamp(min=0)
         return image.T.reshape(3, height, width), depth.reshape(height, width), ids.reshape(height, width)
@@ -169,8 +170,9 @@ class SlowWorld:
         result = torch.zeros(len(uv), 3, dtype=self.dtype)
         for number, image in enumerate(levels):
             weight = (1 - (level - number).abs()).clamp(min=0)[:, None]
+            here = weight[:, 0] > 0
             for tap in (-0.25, 0.25):
-                result += weight * wrapped_bilinear(image, uv + tap * longer) / 2
+                result[here] += weight[here] * wrapped_bilinear(image, (uv + tap * longer)[here]) / 2
         return result
 
     def _shading(self, time, place, normal, depth, sun, row, view) -> tuple[Tensor, Tensor]:
