@@ -97,7 +97,8 @@ class _Run:
         self.counters = found.counters if found else Counters()
         self.log = RunLog(options.out, self.counters.step) if processes.leads else None
         self.sums: dict[str, list[Tensor]] = defaultdict(list)
-        self.stage, _ = stage_at(recipe, self.counters.step)
+        # A checkpoint at the very end of a stage still holds that stage's average and optimiser.
+        self.stage, _ = stage_at(recipe, max(0, self.counters.step - 1))
         self.trained, self.optimisers, self.average = self._begin_stage(self.stage)
         if found:
             self._restore(found)

@@ -83,7 +83,7 @@ def micro() -> ReconRecipe:
 def tiny_recipe() -> ReconRecipe:
     """For tests: seconds, and nothing learnt."""
     plain = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=2)
-    stages = _stages((32, 32), (2, 2, 2), 2, plain, antialias=False)
+    stages = _stages((32, 32), (1, 1, 2), 2, plain, antialias=False)
     return ReconRecipe(
         name="tiny",
         scales="everything",

@@ -24,9 +24,9 @@ from fourreal.eval.image_metrics import moving_mask, psnr
 from fourreal.train.recipe import GridData, VideoRecipe
 from fourreal.train.task import Losses, SheetWriter
 from fourreal.video.codec import PixelTubelets, latent_known
+from fourreal.video.complete import complete_grid, read_prompt
 from fourreal.video.conditioning import MODES, prompt_for
 from fourreal.video.flow import TIMESTEPS, TrainingTimes, draw_sigmas, flow_loss, interpolate
-from fourreal.video.generate import generate
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import PRESETS, RELEASED
@@ -193,9 +193,11 @@ class VideoTask:
             text_guidance=1.0,
             device=str(self.device),
             compute_type="stored" if self.recipe.loop.precision == "float32" else "bfloat16",
-            allow_untrained=True,
         )
-        return generate(self.generator, truth.with_known("cross"), settings=settings)
+        # What `generate` does after checking plan and training: a sharded model cannot be weighed for a plan.
+        read = read_prompt(self.generator, "", settings)
+        noise = torch.Generator().manual_seed(settings.seed)
+        return complete_grid(self.generator, truth.with_known("cross"), read, settings, noise)
 
 
 def _told(caption: str, kind: str) -> str:

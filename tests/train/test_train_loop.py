@@ -42,8 +42,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_interrupted_and_resumed_runs_end_in_identical_tensors(finished, tmp_path):
-    run(tmp_path / "run", steps=2)
-    run(tmp_path / "run", resume=True, steps=5)  # across the end of a stage
+    run(tmp_path / "run", steps=4)  # the very end of a stage
+    run(tmp_path / "run", resume=True, steps=5)
     outcome = run(tmp_path / "run", resume=True)
     assert outcome.counters.step == 10
     whole, pieced = stored_tensors(finished), stored_tensors(tmp_path / "run")
