@@ -32,6 +32,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "page": ("page", "Page", "Write a scene as one self-contained web page with a timeline."),
     "movie": ("movie", "Movie", "Fly a camera through a scene, or walk through a grid, and write an mp4."),
     "sheet": ("sheet", "Sheet", "Draw a contact sheet of a grid: a row per view, a column per time."),
+    "train": (
+        "train",
+        "Train",
+        "Train a video or a reconstruction model by a recipe; stop and resume at any step.",
+    ),
     "export": ("export", "Export", "Write a scene or its cameras in another program's format."),
     "info": ("info", "Info", "Say what a scene, a grid or a clip holds, or what this machine offers."),
 }

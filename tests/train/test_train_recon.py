@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_stages_bring_their_losses(finished):
     lines = [line for line in read_log(finished) if "loss" in line]
-    assert [line["stage"] for line in lines] == ["geometry"] * 2 + ["gaussians"] * 2 + ["dynamic"] * 2
+    assert [line["stage"] for line in lines] == ["geometry", "gaussians", "dynamic", "dynamic"]
     for line in lines:
         assert {"loss_camera", "loss_depth", "loss_points"} <= line.keys()
         assert ("loss_render" in line) == (line["stage"] != "geometry")
@@ -44,7 +44,7 @@ def test_stages_bring_their_losses(finished):
 
 
 def test_an_interrupted_run_ends_in_identical_tensors(finished, tmp_path):
-    _run(tmp_path / "run", steps=3)
+    _run(tmp_path / "run", steps=2)
     _run(tmp_path / "run", resume=True)
     whole, pieced = stored_tensors(finished), stored_tensors(tmp_path / "run")
     assert whole.keys() == pieced.keys()
@@ -53,7 +53,7 @@ def test_an_interrupted_run_ends_in_identical_tensors(finished, tmp_path):
 
 def test_the_exported_model_reconstructs(finished):
     loaded = load_model(finished / "model")
-    assert loaded.trained_steps == 6
+    assert loaded.trained_steps == 4
     assert loaded.model(torch.rand(1, 2, 2, 3, 32, 32)).gaussians is not None
 
 
@@ -97,12 +97,18 @@ def test_perfect_depth_renders_the_other_views():
     truth, cameras = truth_of(sample, shown, ALONE.device)
     frames = sample.grid.frames[None, shown]
     prediction = task.model(frames)
-    perfect = replace(prediction, depth=torch.where(truth.valid, truth.depth, 50.0)[None])
+    assert prediction.gaussians is not None
+    perfect = replace(
+        prediction,
+        depth=torch.where(truth.valid, truth.depth, 50.0)[None],
+        gaussians=torch.zeros_like(prediction.gaussians),  # colours and footprints of the pixels themselves
+    )
     rendered, true = task._rendered(sample, frames, perfect, 0, rescale=False)
     assert cameras.batch_shape == (3,)
-    errors = (rendered - true).square().mean((1, 2, 3, 4))
-    untrained, _ = task._rendered(sample, frames, prediction, 0, rescale=False)
-    assert errors.max() < 0.5 * (untrained - true).square().mean((1, 2, 3, 4)).max()
+    # Every render is most like the true picture of its own view, the one not shown included.
+    distances = (rendered[:, None] - true[None]).square().mean((2, 3, 4, 5))
+    assert distances.argmin(1).tolist() == [0, 1, 2]
+    assert distances.diagonal().max() < 0.02
 
 
 def test_truth_does_not_depend_on_which_way_the_views_run():
