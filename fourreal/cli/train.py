@@ -51,6 +51,10 @@ class Train:
     """Length of every stage, instead of the recipe's."""
     base: str | None = None
     """Model to start from, instead of the recipe's: a folder or a released name."""
+    shards: str | None = None
+    """Folder of tar shards to read view-time samples from; they are rendered on the way when left out."""
+    batch: int | None = None
+    """Samples in an optimiser step, instead of every stage's own."""
     micro_batch: int | None = None
     """Samples a process takes at once: less memory, the same training."""
     precision: Literal["float32", "bfloat16"] | None = None
@@ -79,6 +83,8 @@ class Train:
             self.precision,
             self.checkpoint_every,
             self.sample_every,
+            self.shards,
+            self.batch,
         )
         recipe = find_recipe(self.kind, self.recipe, changes)
         processes = join_processes(self.device)

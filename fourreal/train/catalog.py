@@ -19,6 +19,8 @@ class Changes:
     Attributes:
         stage_steps: length of every stage.
         base: the model to start from.
+        shards: folder of tar shards to read samples from.
+        batch: of every stage.
         micro_batch: changes memory, not the result beyond rounding.
     """
 
@@ -29,6 +31,8 @@ class Changes:
     precision: Literal["float32", "bfloat16"] | None = None
     checkpoint_every: int | None = None
     sample_every: int | None = None
+    shards: str | None = None
+    batch: int | None = None
 
 
 def find_recipe(kind: Literal["video", "recon"], name: str, changes: Changes = Changes()) -> Recipe:
@@ -50,8 +54,13 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
     names = ("seed", "micro_batch", "precision", "checkpoint_every", "sample_every")
     loop = {name: getattr(changes, name) for name in names if getattr(changes, name) is not None}
     recipe = replace(recipe, loop=replace(recipe.loop, **loop))
-    if changes.base is not None:
-        recipe = replace(recipe, base=changes.base)
+    sources = {name: getattr(changes, name) for name in ("base", "shards") if getattr(changes, name) is not None}
+    recipe = replace(recipe, **sources)
+    if changes.batch is not None:
+        if changes.batch < 1:
+            raise InputError(f"a batch needs at least 1 sample; got {changes.batch}")
+        smaller: Any = recipe.stages
+        recipe = replace(recipe, stages=tuple(replace(stage, batch=changes.batch) for stage in smaller))
     if changes.stage_steps is not None:
         if len(changes.stage_steps) != len(recipe.stages) or min(changes.stage_steps) < 1:
             raise InputError(

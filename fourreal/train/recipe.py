@@ -116,6 +116,8 @@ class VideoRecipe:
         text: none, small (MiniLM, extra `text`) or the base's own encoder.
         shift: of the noise levels in training and sampling; 0 takes the base's.
         drop_text: share of samples without their caption, for guidance.
+        sample_steps: of the pictures on the way.
+        shards: folder of tar shards that grids are read from; empty renders them as they are needed.
     """
 
     name: str
@@ -129,6 +131,7 @@ class VideoRecipe:
     shift: float = 3.0
     drop_text: float = 0.1
     sample_steps: int = 8
+    shards: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ class ReconRecipe:
     Attributes:
         scales: what it scales down from the paper, in a sentence.
         base: file of the released VGGT-1B to start from; empty starts from nothing.
+        shards: folder of tar shards that samples are read from; empty renders them as they are needed.
     """
 
     name: str
@@ -177,6 +181,7 @@ class ReconRecipe:
     stages: tuple[ReconStage, ...]
     loop: LoopConfig
     base: str = ""
+    shards: str = ""
 
 
 Recipe = VideoRecipe | ReconRecipe

@@ -23,6 +23,7 @@ from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.rotations import rotation_angle_deg
 from fourreal.data.mixture import GridMixture
+from fourreal.data.shards import ShardMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, from_world
 from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_worlds
 from fourreal.eval.image_metrics import psnr
@@ -80,7 +81,8 @@ class ReconTask:
         return {name: p for name, p in self.model.named_parameters() if name.startswith(prefixes)}
 
     def mixture(self, stage: int) -> Mixture:
-        return GridMixture(mixture_config(self.recipe.stages[stage].size, self.recipe.loop.seed * 100 + stage))
+        config = mixture_config(self.recipe.stages[stage].size, self.recipe.loop.seed * 100 + stage)
+        return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
 
     def losses(self, samples: Sequence[TrainingGrid], stage: int, step: int, indices: Sequence[int]) -> Losses:
         chosen = self.recipe.stages[stage]

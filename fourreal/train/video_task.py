@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.data.mixture import GridMixture, MixtureConfig
+from fourreal.data.shards import ShardMixture
 from fourreal.data.single_videos import VideoMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_worlds
@@ -75,7 +76,7 @@ class VideoTask:
         # Stages draw from different streams, or the second would repeat the first one's worlds.
         config = mixture_config(chosen.size, self.recipe.loop.seed * 100 + stage)
         if chosen.data == "grids":
-            return GridMixture(config)
+            return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
         return VideoMixture(config, self.generator.codec.temporal_stride)
 
     def losses(self, samples: Sequence[TrainingGrid], stage: int, step: int, indices: Sequence[int]) -> Losses:
@@ -104,22 +105,23 @@ class VideoTask:
 
     @torch.no_grad()
     def show(self, stage: int, folder: Path | None, write_sheet: SheetWriter | None) -> Mapping[str, float]:
+        """Grids from their cross; single videos from their first frame."""
         chosen = self.recipe.stages[stage]
-        if chosen.data == "videos":
-            return {}
+        single = chosen.data == "videos"
+        config = mixture_config(replace(chosen.size, views=1) if single else chosen.size, 0).worlds
         scores: dict[str, list[Tensor]] = {"psnr": [], "psnr_moving": []}
-        config = mixture_config(chosen.size, 0).worlds
         for number in range(SHOWN_WORLDS):
             truth = render_worlds([make_world(config, HELD_OUT_SEEDS + number)], self.device)[0].grid.to("cpu")
-            made = self._completed(truth)
-            unknown = ~truth.with_known("cross").known
-            pair = made.frames[unknown], truth.frames[unknown]
+            given = truth.with_known("column" if single else "cross")
+            made = self._completed(given)
+            pair = made.frames[~given.known], truth.frames[~given.known]
             scores["psnr"].append(psnr(*pair).mean())
-            scores["psnr_moving"].append(psnr(*pair, moving_mask(truth.frames)[unknown]).nanmean())
+            scores["psnr_moving"].append(psnr(*pair, moving_mask(truth.frames)[~given.known]).nanmean())
             if folder is not None and write_sheet is not None:
                 write_sheet(folder / f"world-{number}-made.png", made)
                 write_sheet(folder / f"world-{number}-true.png", truth)
-        return {name: float(torch.stack(values).nanmean()) for name, values in scores.items()}
+        prefix = "video_" if single else ""
+        return {prefix + name: float(torch.stack(values).nanmean()) for name, values in scores.items()}
 
     def export(self, stage: int, out: Path, steps: int, weights: Mapping[str, Tensor]) -> None:
         """A model folder, and a delta where only the arrangement's parameters trained.
@@ -186,7 +188,7 @@ class VideoTask:
             return None
         return torch.tensor([MODES.index(sample.kind) for sample in samples], device=self.device)  # pyright: ignore[reportArgumentType]
 
-    def _completed(self, truth: VideoGrid) -> VideoGrid:
+    def _completed(self, given: VideoGrid) -> VideoGrid:
         settings = GenerationSettings(
             steps=self.recipe.sample_steps,
             shift=self.shift,
@@ -195,9 +197,9 @@ class VideoTask:
             compute_type="stored" if self.recipe.loop.precision == "float32" else "bfloat16",
         )
         # What `generate` does after checking plan and training: a sharded model cannot be weighed for a plan.
-        read = read_prompt(self.generator, "", settings)
+        read = read_prompt(self.generator, "", settings, whole_grid=given.num_views > 1)
         noise = torch.Generator().manual_seed(settings.seed)
-        return complete_grid(self.generator, truth.with_known("cross"), read, settings, noise)
+        return complete_grid(self.generator, given, read, settings, noise)
 
 
 def _told(caption: str, kind: str) -> str:

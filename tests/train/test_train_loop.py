@@ -12,6 +12,7 @@ from train.tiny_runs import ALONE, run, stored_tensors
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.data.shards import write_shards
 from fourreal.train.checkpoint import latest_checkpoint
 from fourreal.train.feed import feed, own_indices
 from fourreal.train.log import RunLog, plot_log, read_log
@@ -97,6 +98,7 @@ def test_the_folder_tells_what_the_run_was(finished):
     assert {"fourreal", "seed", "data", "sessions"} <= manifest.keys()
     assert {path.name for path in (finished / "plots").iterdir()} >= {"loss.png", "psnr.png", "gradient_norm.png"}
     assert len(list((finished / "samples").rglob("*.png"))) == 4
+    run(finished, resume=True)  # nothing is left to do, and nothing breaks
     assert len(list((finished / "checkpoints").iterdir())) == 2  # keep-last
 
 
@@ -178,6 +180,14 @@ def test_workers_change_nothing():
                 assert torch.equal(a.grid.frames, b.grid.frames)
                 assert torch.equal(a.references, b.references)
                 assert a.caption == b.caption
+
+
+def test_shards_feed_a_run_as_worlds_do(tmp_path):
+    recipe = tiny()
+    recipe = replace(recipe, stages=recipe.stages[1:], shards=str(tmp_path / "shards"))
+    write_shards(tmp_path / "shards", VideoTask(tiny(), ALONE.device).mixture(1), 3)
+    run(tmp_path / "run", recipe, steps=2)
+    assert len([line for line in read_log(tmp_path / "run") if "loss" in line]) == 2
 
 
 @pytest.mark.parametrize(("batch", "micro", "count"), [(8, 2, 2), (8, 8, 1), (6, 3, 2), (4, 16, 2), (96, 2, 48)])

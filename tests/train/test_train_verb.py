@@ -80,6 +80,8 @@ def test_wrong_words_are_answered_with_the_right_ones(tmp_path):
         find_recipe("recon", "paper-v2")
     with pytest.raises(InputError, match="needs 2 positive numbers for 'tiny'"):
         find_recipe("video", "tiny", Changes(stage_steps=(3,)))
+    with pytest.raises(InputError, match="at least 1 sample"):
+        find_recipe("video", "tiny", Changes(batch=0))
     with pytest.raises(InputError, match="minutes must be positive"):
         Train("video", tmp_path, minutes=0.0).run()
     with pytest.raises(InputError, match="no run to resume"):
@@ -95,6 +97,9 @@ def test_changes_reach_the_recipe():
     assert (recipe.loop.seed, recipe.loop.micro_batch, recipe.loop.precision) == (7, 1, "bfloat16")
     assert [stage.steps for stage in recipe.stages] == [3, 4]
     assert recipe.loop.sample_every == 5
+    recipe = find_recipe("recon", "tiny", Changes(batch=3, shards="somewhere"))
+    assert [stage.batch for stage in recipe.stages] == [3, 3, 3]
+    assert recipe.shards == "somewhere"
 
 
 @pytest.mark.parametrize("kind", ["video", "recon"])
