@@ -53,6 +53,8 @@ class Train:
     """Model to start from, instead of the recipe's: a folder or a released name."""
     shards: str | None = None
     """Folder of tar shards to read view-time samples from; they are rendered on the way when left out."""
+    text: Literal["none", "small"] | None = None
+    """How a model of our own reads captions: not at all, or by MiniLM (extra `text`)."""
     batch: int | None = None
     """Samples in an optimiser step, instead of every stage's own."""
     micro_batch: int | None = None
@@ -85,6 +87,7 @@ class Train:
             self.sample_every,
             self.shards,
             self.batch,
+            self.text,
         )
         recipe = find_recipe(self.kind, self.recipe, changes)
         processes = join_processes(self.device)

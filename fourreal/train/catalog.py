@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fourreal.core.errors import InputError
-from fourreal.train.recipe import Recipe
+from fourreal.train.recipe import Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.video_recipes import VIDEO_RECIPES
 
@@ -21,6 +21,7 @@ class Changes:
         base: the model to start from.
         shards: folder of tar shards to read samples from.
         batch: of every stage.
+        text: how a video recipe reads captions; none needs no text encoder.
         micro_batch: changes memory, not the result beyond rounding.
     """
 
@@ -33,6 +34,7 @@ class Changes:
     sample_every: int | None = None
     shards: str | None = None
     batch: int | None = None
+    text: Literal["none", "small"] | None = None
 
 
 def find_recipe(kind: Literal["video", "recon"], name: str, changes: Changes = Changes()) -> Recipe:
@@ -56,6 +58,10 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
     recipe = replace(recipe, loop=replace(recipe.loop, **loop))
     sources = {name: getattr(changes, name) for name in ("base", "shards") if getattr(changes, name) is not None}
     recipe = replace(recipe, **sources)
+    if changes.text is not None:
+        if not isinstance(recipe, VideoRecipe) or recipe.base:
+            raise InputError(f"the recipe '{recipe.name}' has no choice of text; leave --text out")
+        recipe = replace(recipe, text=changes.text)
     if changes.batch is not None:
         if changes.batch < 1:
             raise InputError(f"a batch needs at least 1 sample; got {changes.batch}")

@@ -31,7 +31,7 @@ from fourreal.video.flow import TIMESTEPS, TrainingTimes, draw_sigmas, flow_loss
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import PRESETS, RELEASED
-from fourreal.video.text import NoTextEncoder, SmallTextEncoder, TextEncoder
+from fourreal.video.text import NoTextEncoder, SmallTextEncoder, TextEncoder, TransformersTextEncoder
 from fourreal.video.trainable import trainable_parameters
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import mark_trained, save_delta
@@ -230,7 +230,11 @@ def new_generator(recipe: VideoRecipe) -> ViewTimeGenerator:
             "of your own: --base FOLDER"
         )
     if recipe.base:
-        return ViewTimeGenerator.from_pretrained(recipe.base, **recipe.model)
+        generator = ViewTimeGenerator.from_pretrained(recipe.base, **recipe.model)
+        encoder = generator.text_encoder
+        if recipe.loop.precision == "bfloat16" and isinstance(encoder, TransformersTextEncoder):
+            encoder.model.to(torch.bfloat16)  # nothing of it trains, and it is larger than many a transformer
+        return generator
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.loop.seed)
         transformer = ViewTimeTransformer(**recipe.model)

@@ -17,11 +17,13 @@ from fourreal.cli.train import Train
 from fourreal.core.errors import InputError
 from fourreal.train.catalog import Changes, find_recipe
 from fourreal.train.checkpoint import latest_checkpoint
+from fourreal.train.estimate import estimate_training
 from fourreal.train.log import read_log
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.video_recipes import VIDEO_RECIPES
 from fourreal.train.video_task import VideoTask, new_generator
 from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.hardware import GPUS
 from fourreal.video.weights import load_model
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -82,6 +84,8 @@ def test_wrong_words_are_answered_with_the_right_ones(tmp_path):
         find_recipe("video", "tiny", Changes(stage_steps=(3,)))
     with pytest.raises(InputError, match="at least 1 sample"):
         find_recipe("video", "tiny", Changes(batch=0))
+    with pytest.raises(InputError, match="no choice of text"):
+        find_recipe("video", "wan-1.3b", Changes(text="none"))
     with pytest.raises(InputError, match="minutes must be positive"):
         Train("video", tmp_path, minutes=0.0).run()
     with pytest.raises(InputError, match="no run to resume"):
@@ -100,6 +104,16 @@ def test_changes_reach_the_recipe():
     recipe = find_recipe("recon", "tiny", Changes(batch=3, shards="somewhere"))
     assert [stage.batch for stage in recipe.stages] == [3, 3, 3]
     assert recipe.shards == "somewhere"
+
+
+def test_estimates_follow_the_counts_of_the_plan():
+    recipe = VIDEO_RECIPES["wan-1.3b"]()
+    few, many = (estimate_training(recipe, "wan2.1-1.3b", gpus, GPUS["h100"]) for gpus in (8, 16))
+    for eight, sixteen in zip(few, many, strict=True):
+        assert eight.hours == pytest.approx(2 * sixteen.hours)
+        assert eight.peak_gb > sixteen.peak_gb
+    assert few[0].tokens == 8 * 8 * 9 * 16  # 8 views x 8 latent times x 144/16 x 256/16
+    assert few[1].petaflops_per_step > 2 * few[0].petaflops_per_step  # attention grows faster than length
 
 
 @pytest.mark.parametrize("kind", ["video", "recon"])
