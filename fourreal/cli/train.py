@@ -95,6 +95,7 @@ class Train:
             from fourreal.train.run_folder import check_folder
 
             check_folder(self.out, recipe, resume=self.resume)  # before any model is made
+            processes.wait()  # nobody may begin the run while another still looks whether there is one
             task = self._task(recipe, processes.device)
             with progress_bar(f"train {self.recipe}") as progress:
                 options = RunOptions(
