@@ -6,6 +6,7 @@ process on the GPU where it has one. Which worker or rank makes a sample changes
 
 from __future__ import annotations
 
+import pickle
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ class _Steps(Dataset):
     def __getitem__(self, step: int) -> Any:
         try:
             drafts = [self.mixture.draft(step, index) for index in self.indices]
-            return self.mixture.render(drafts) if self.render else drafts
+            # As bytes: by themselves, workers pass every little tensor of a world as an open file of its own.
+            return pickle.dumps(self.mixture.render(drafts) if self.render else drafts)
         except InputError as error:
             return error  # raised where the user sees it, without a worker's traceback
 
@@ -87,7 +89,8 @@ def feed(
     for made in loader:
         if isinstance(made, InputError):
             raise made
-        samples = mixture.render(made, device) if on_gpu else made
+        unpacked = pickle.loads(made)  # from a worker of this run, never from a file
+        samples = mixture.render(unpacked, device) if on_gpu else unpacked
         taken = iter(samples)
         yield [MicroBatch([next(taken) for _ in indices], indices) for indices in micro_batches]
 
