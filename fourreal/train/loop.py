@@ -189,6 +189,7 @@ class _Run:
                         break
                 if stopped:
                     break
+        self._log()
         if saved_at != self.counters.step:
             self._save()
         if shown_at != self.counters.step:
@@ -249,17 +250,20 @@ class _Run:
         done, loop = self.counters.step, self.recipe.loop
         if self.processes.leads:
             self.options.progress(done, last)
-        if (done % loop.log_every == 0 or done == last) and self.log is not None and self.sums:
-            stage = self.recipe.stages[self.stage]
-            values = {name: float(torch.stack(found).mean()) for name, found in self.sums.items()}
-            _, within = stage_at(self.recipe, done - 1)
-            values["rate_share"] = rate_share(stage.optimiser, within, stage.steps)
-            values["seconds"], values["skipped"] = self.counters.seconds, float(self.counters.skipped)
-            self.log.write(done, stage.name, values)
         if done % loop.log_every == 0:
-            self.sums.clear()
+            self._log()
         if done % loop.plot_every == 0 and self.processes.leads:
             plot_log(self.options.out)
+
+    def _log(self) -> None:
+        """One line with the means since the line before."""
+        if self.log is not None and self.sums:
+            stage, (_, within) = self.recipe.stages[self.stage], stage_at(self.recipe, self.counters.step - 1)
+            values = {name: float(torch.stack(found).mean()) for name, found in self.sums.items()}
+            values["rate_share"] = rate_share(stage.optimiser, within, stage.steps)
+            values["seconds"], values["skipped"] = self.counters.seconds, float(self.counters.skipped)
+            self.log.write(self.counters.step, stage.name, values)
+        self.sums.clear()
 
     def _show(self) -> None:
         """Try the averaged weights on held-out worlds. All processes take part, rank 0 writes."""
