@@ -39,6 +39,7 @@ def _losses(out: Path) -> list[float]:
     return [line["loss"] for line in read_log(out) if "loss" in line]
 
 
+@pytest.mark.slow
 def test_two_processes_with_fsdp2_train_as_one(tmp_path):
     options = ["train", "video", "--recipe", "tiny", "--micro-batch", "1", "--device", "cpu"]
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
