@@ -22,7 +22,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Generate",
         "Fill in every unknown cell of a view x time grid, or make a grid from a prompt.",
     ),
-    "plan": ("plan", "Plan", "Say what generating a grid costs in tokens, memory and time, and what would make it fit."),
+    "plan": (
+        "plan",
+        "Plan",
+        "Say what generating a grid costs in tokens, memory and time, and what would make it fit.",
+    ),
     "reconstruct": (
         "reconstruct",
         "Reconstruct",
