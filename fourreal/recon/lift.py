@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
@@ -125,8 +126,11 @@ def _footprint_level(depth: Float[Tensor, "H W"], camera: Cameras, settings: Lif
     pixel = flat / camera.intrinsics.diagonal()[:2].mean()
     points = camera.unproject(camera.pixel_centers().reshape(-1, 2), flat.flatten()).reshape(*depth.shape, 3)
     _, slant, smooth = _surface_normals(points, flat, camera, settings.edge * pixel)
-    # Without a neighbour on its surface a pixel sees it edge-on or at a silhouette: the coarsest look there is.
-    slant = torch.where(smooth, slant, slant.new_tensor(COARSEST_SLANT))
+    # Without a neighbour on its surface a pixel sees it edge-on, and beside a silhouette its colour is mixed with the
+    # other surface's: the coarsest look there is, kept only where no other view has a better one.
+    farthest, nearest = (sign * functional.max_pool2d(sign * flat[None], 3, stride=1, padding=1)[0] for sign in (1, -1))
+    pure = farthest - nearest < 3 * settings.edge * pixel
+    slant = torch.where(smooth & pure, slant, slant.new_tensor(COARSEST_SLANT))
     return (torch.log(pixel / slant.clamp(min=COARSEST_SLANT)) / math.log(1.5)).round()
 
 
@@ -150,17 +154,15 @@ def _shown_elsewhere(
     points = camera.unproject(camera.pixel_centers().reshape(-1, 2), far.flatten())
     size = points.new_tensor([width, height])
     # At an edge of a surface the neighbouring pixel's look is another surface's: count the coarsest around.
-    around = torch.nn.functional.max_pool2d(levels[:, None], 3, stride=1, padding=1)
+    around = functional.max_pool2d(levels[:, None], 3, stride=1, padding=1)
     for other in range(len(cameras)):
         if other == view:
             continue
         pixels, there = cameras[other].project(points)
         inside = (there > 0) & ((pixels >= 0.5) & (pixels <= size - 0.5)).all(-1)
         grid = torch.where(inside[:, None], pixels / size * 2 - 1, torch.zeros_like(pixels))[None, None]
-        inverse = torch.nn.functional.grid_sample(1 / depth[other][None, None], grid, align_corners=False).flatten()
-        level = torch.nn.functional.grid_sample(
-            around[other][None], grid, mode="nearest", align_corners=False
-        ).flatten()
+        inverse = functional.grid_sample(1 / depth[other][None, None], grid, align_corners=False).flatten()
+        level = functional.grid_sample(around[other][None], grid, mode="nearest", align_corners=False).flatten()
         own = levels[view].flatten()
         better = (level < own) | ((level == own) & (other < view))
         shown |= inside & better & ((inverse * there - 1).abs() < tolerance)
@@ -177,8 +179,8 @@ def _surface_normals(
     """
     along_x, whole_x = _tangent(points, depth, 1, edge)
     along_y, whole_y = _tangent(points, depth, 0, edge)
-    rays = torch.nn.functional.normalize(points - camera.centers, dim=-1)
-    normals = torch.nn.functional.normalize(torch.linalg.cross(along_y, along_x), dim=-1)
+    rays = functional.normalize(points - camera.centers, dim=-1)
+    normals = functional.normalize(torch.linalg.cross(along_y, along_x), dim=-1)
     smooth = whole_x & whole_y
     normals = torch.where(smooth[..., None], normals, -rays)
     cosine = -(normals * rays).sum(-1)
@@ -213,8 +215,8 @@ def _disc_axes(normals: Float[Tensor, "H W 3"], rays: Float[Tensor, "H W 3"]) ->
     """Rotations whose columns are: down the slope seen along the ray, across it, and the normal."""
     across = torch.linalg.cross(normals, rays)
     # Facing the camera head on, every direction across is as good: take one that is never parallel.
-    spare = torch.nn.functional.one_hot(normals.abs().argmin(-1), 3).to(normals)
+    spare = functional.one_hot(normals.abs().argmin(-1), 3).to(normals)
     flat = across.norm(dim=-1, keepdim=True) < 1e-4 * rays.norm(dim=-1, keepdim=True)
-    across = torch.nn.functional.normalize(torch.where(flat, torch.linalg.cross(normals, spare), across), dim=-1)
+    across = functional.normalize(torch.where(flat, torch.linalg.cross(normals, spare), across), dim=-1)
     slope = torch.linalg.cross(across, normals)
     return torch.stack([slope, across, normals], -1)

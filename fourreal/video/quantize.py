@@ -19,7 +19,9 @@ def quantize_blocks(transformer: ViewTimeTransformer) -> None:
         InputError: torchao is not installed.
     """
     if importlib.util.find_spec("torchao") is None:
-        raise InputError("int8 weights need torchao, which is not installed; install it with: pip install torchao")
+        raise InputError(
+            "int8 weights need torchao, which is not installed; install it with: pip install 'fourreal[int8]'"
+        )
     from torchao.quantization import Int8WeightOnlyConfig, quantize_  # pyright: ignore[reportMissingImports]
 
     quantize_(transformer.blocks, Int8WeightOnlyConfig())

@@ -337,7 +337,7 @@ def test_int8_without_torchao_names_it(tmp_path: Path, monkeypatch: pytest.Monke
     tiny_pixels().save_pretrained(tmp_path / "model")
     found = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torchao" else found(name))
-    with pytest.raises(InputError, match="pip install torchao"):
+    with pytest.raises(InputError, match=r"fourreal\[int8\]"):
         ViewTimeGenerator.from_pretrained(tmp_path / "model", weight_type="int8")
 
 
