@@ -22,7 +22,8 @@ from fourreal.core.errors import InputError
 from fourreal.core.progress import Progress, silent
 
 Prediction = Literal["velocity", "sample"]
-"""What a network's output means. velocity: noise - clean. sample: the clean latent itself."""
+"""What a network's output means. velocity: noise - clean, as Wan's. sample: the clean latent itself, from which the
+sampler gets the velocity; for small models in pixel space."""
 
 Sampler = Literal["euler", "unipc"]
 """euler: first order, exact for straight paths. unipc: diffusers' second-order multistep solver,

@@ -31,13 +31,10 @@ from fourreal.video.arrangements import (
 )
 from fourreal.video.attention_processor import ViewTimeAttnProcessor
 from fourreal.video.conditioning import ContextMode, ContextTokens, embed_references
+from fourreal.video.flow import Prediction
 from fourreal.video.positions import AttentionPattern, TokenPlan, ViewEmbedding, ViewPositions, ViewTimeRotary
 from fourreal.video.token_grid import TokenGrid
 from fourreal.video.view_time_attention import Implementation
-
-Prediction = Literal["velocity", "sample"]
-"""What the output means. velocity: noise - sample, as Wan's. sample: the clean latents, from which the sampler gets
-the velocity; for small models in pixel space."""
 
 Trained = Literal["nothing", "video", "grid"]
 """What the weights have been trained for. nothing: random. video: single videos (a released base model).
