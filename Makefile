@@ -1,6 +1,6 @@
 # Everything a person needs, each with its own set-up in .venv. A second run is quick.
 #
-#   make demo    render a 4D world, reconstruct it into Gaussians, write the page to fly through it
+#   make demo    render a 4D world, lift its exact depth to Gaussians, write the page to fly through it
 #   make test    the test suite (under 6 minutes on 2 cores after set-up)
 #   make check   formatting, lint, types
 #   make slow    the tests that take minutes (full-size parity)

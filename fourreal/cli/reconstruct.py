@@ -33,7 +33,7 @@ class Reconstruct:
     out: Path
     """Scene folder to write."""
     model: str = "small"
-    """small (comes with the package), vggt-1b (from the Hugging Face cache), or a folder with weights."""
+    """small (the package's own, once trained), vggt-1b (from the Hugging Face cache), or a folder with weights."""
     window_times: int = 8
     """Times that see each other; 0 takes all at once."""
     window_overlap: int = 2

@@ -100,7 +100,7 @@ def vggt_1b() -> ReconConfig:
 
 
 def small() -> ReconConfig:
-    """8.1 million values for 128 x 128 images: trains on a CPU."""
+    """8.2 million values for 128 x 128 images: trains on a CPU."""
     return ReconConfig(
         patch=8,
         native_size=128,

@@ -79,7 +79,7 @@ class WorldConfig:
 
 
 def training_worlds() -> WorldConfig:
-    """The full variety the shipped models are trained and held out on."""
+    """The full variety that small models are trained and, on other seeds, tested on."""
     return WorldConfig(photo_textures=True)
 
 
