@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +13,9 @@ from fourreal.core.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from fourreal.data.mixture import MixtureConfig
     from fourreal.data.worlds import WorldConfig
+    from fourreal.train.recipe import ReconStage, VideoStage
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,13 @@ class Synth:
     One world writes OUT/grid, OUT/scene (Gaussians lifted from the exact depth) and OUT/contact.png;
     several write OUT/000900, OUT/000901, ... named by their seeds. The same seed is the same world.
 
+    With --shards, COUNT training samples go into tar shards instead, for `fourreal train --shards OUT`: the mixture
+    of a recipe's stage, or the paper's shares in the size given here. Given again, it goes on where it stopped.
+
     Examples:
         fourreal synth --out out/demo
         fourreal synth --out out/worlds --count 16 --views 8 --times 13 --no-scene
+        fourreal synth --shards --recipe mini --count 4000 --workers 8 --out out/shards
     """
 
     out: Path
@@ -54,22 +60,33 @@ class Synth:
     """auto, cpu or cuda."""
     overwrite: bool = False
     """Replace folders that exist."""
+    shards: bool = False
+    """Write training samples into tar shards."""
+    recipe: str | None = None
+    """Whose mixture and grid size the shards have, instead of what is given here."""
+    stage: str | None = None
+    """Which stage of the recipe; the last one when left out."""
+    kind: Literal["video", "recon"] = "video"
+    """video: frames for training a video model. recon: frames and depth for a reconstruction model."""
+    curriculum: int = 0
+    """Over so many samples of the shards the camera arcs open and the textures get loud; 0 starts with everything."""
+    per_shard: int = 64
+    """Samples in a shard."""
+    workers: int = 0
+    """Processes that write shards side by side; 0 writes them in this one."""
 
     def run(self) -> None:
         from fourreal.core.devices import resolve_device
         from fourreal.core.progress import progress_bar
-        from fourreal.data.worlds import WorldConfig
 
         if self.count < 1:
             raise InputError(f"at least one world must be asked for; got a count of {self.count}")
-        config = WorldConfig(
-            views=self.views,
-            times=self.times,
-            image_size=self.size,
-            fps=self.fps,
-            background=self.background,
-            arc_deg=self.arc,
-        )
+        if self.shards:
+            self._write_shards()
+            return
+        if self.recipe is not None or self.stage is not None:
+            raise InputError("a recipe says what shards hold; add --shards, or leave --recipe and --stage out")
+        config = self._worlds()
         device = resolve_device(self.device)
         seeds = range(self.seed, self.seed + self.count)
         caption = ""
@@ -107,3 +124,69 @@ class Synth:
                 overwrite=self.overwrite,
             )
         return sample.caption
+
+    def _worlds(self) -> WorldConfig:
+        from fourreal.data.worlds import WorldConfig
+
+        return WorldConfig(
+            views=self.views,
+            times=self.times,
+            image_size=self.size,
+            fps=self.fps,
+            background=self.background,
+            arc_deg=self.arc,
+        )
+
+    def _write_shards(self) -> None:
+        from fourreal.core.devices import resolve_device
+        from fourreal.core.progress import progress_bar
+        from fourreal.data.mixture import GridMixture
+        from fourreal.data.shards import write_shards
+
+        if self.curriculum < 0:
+            raise InputError(f"a curriculum cannot last fewer than 0 samples; got {self.curriculum}")
+        config = replace(self._mixture(), curriculum_steps=self.curriculum)
+        with progress_bar("samples") as progress:
+            written = write_shards(
+                self.out,
+                GridMixture(config),
+                self.count,
+                per_shard=self.per_shard,
+                depth=self.kind == "recon",
+                workers=self.workers,
+                device=resolve_device(self.device),
+                progress=progress,
+            )
+        worlds = config.worlds
+        size = f"{worlds.views} views x {worlds.times} times of {worlds.image_size[0]} x {worlds.image_size[1]}"
+        megabytes = sum(shard.stat().st_size for shard in written) / 1e6
+        print(f"{self.out}: {self.count} samples of {size} in {len(written)} shards, {megabytes:.1f} MB")
+
+    def _mixture(self) -> MixtureConfig:
+        """What the shards show: a recipe's stage, or the paper's shares in the size given."""
+        from fourreal.data.mixture import MixtureConfig
+        from fourreal.train.catalog import find_recipe
+        from fourreal.train.video_task import mixture_config
+
+        if self.recipe is None:
+            if self.stage is not None:
+                raise InputError(f"the stage '{self.stage}' belongs to a recipe; name it with --recipe")
+            return MixtureConfig(self._worlds(), seed=self.seed)
+        asked = [name for name in OF_WORLDS if getattr(self, name) != getattr(Synth, name)]
+        if asked:
+            raise InputError(f"the recipe '{self.recipe}' says what worlds to make; leave --{asked[0]} out")
+        recipe = find_recipe(self.kind, self.recipe)
+        stages = {stage.name: number for number, stage in enumerate(recipe.stages) if _is_of_grids(stage)}
+        if self.stage is not None and self.stage not in stages:
+            raise InputError(
+                f"the recipe '{self.recipe}' has no stage '{self.stage}' of grids; expected one of {', '.join(stages)}"
+            )
+        number = stages[self.stage] if self.stage is not None else max(stages.values())
+        return mixture_config(recipe.stages[number].size, self.seed * 100 + number)
+
+
+OF_WORLDS = ("views", "times", "size", "fps", "background", "arc")
+
+
+def _is_of_grids(stage: VideoStage | ReconStage) -> bool:
+    return getattr(stage, "data", "grids") == "grids"

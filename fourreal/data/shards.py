@@ -4,6 +4,8 @@
     000123.v00.png ...          one picture a view, its times below each other, lossless
     000123.depth.safetensors    z-depth, float16, where there is one
 
+and `mixture.json` beside the shards says what they were drawn from.
+
 Any tar reader opens them. What the model is given, and the order of views, are drawn when a sample is read,
 so one shard serves many epochs.
 """
@@ -12,9 +14,11 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
+import signal
 import tarfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,12 +30,16 @@ from torch import Tensor
 
 from fourreal.core.atomic import atomic_file
 from fourreal.core.cameras import Cameras
+from fourreal.core.configs import read_json, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
 from fourreal.core.media import to_uint8
 from fourreal.core.progress import Progress, silent
 from fourreal.data.mixture import MixtureConfig, draw_dressing, dressed
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
+
+RECORD = "mixture.json"
+RENDERED_TOGETHER = 8
 
 
 def write_shards(
@@ -40,31 +48,124 @@ def write_shards(
     count: int,
     *,
     per_shard: int = 64,
+    depth: bool = True,
+    workers: int = 0,
     device: torch.device | str = "cpu",
     progress: Progress = silent,
 ) -> list[Path]:
     """Render `count` samples of a mixture into `shard-00000.tar` and so on, each written atomically.
 
-    Sample i is the mixture's sample 0 of step i, with its views forwards.
+    Sample i is the mixture's sample 0 of step i, with its views forwards. Shards that are there and whole are kept,
+    so a run that was stopped goes on, and a larger count adds to a smaller one.
+
+    Args:
+        depth: also store the exact depth of worlds; video models do not need it.
+        workers: processes that write shards side by side, all on `device`; 0 writes them here. They change nothing
+            in the samples.
 
     Raises:
-        InputError: fewer than one sample asked for, or the folder cannot be written.
+        InputError: fewer than one sample asked for, the folder cannot be written, or it holds shards of another
+            mixture.
     """
-    if count < 1 or per_shard < 1:
-        raise InputError(f"shards need at least 1 sample in all and in each; got {count} and {per_shard}")
-    written = []
-    for first in range(0, count, per_shard):
-        path = Path(folder) / f"shard-{first // per_shard:05d}.tar"
-        with atomic_file(path) as partial, tarfile.open(partial, "w") as archive:
-            for number in range(first, min(first + per_shard, count)):
-                sample = mixture.render([replace(mixture.draft(number, 0), reverse=False)], device)[0]
-                for name, content in _members(sample).items():
+    if count < 1 or per_shard < 1 or workers < 0:
+        raise InputError(
+            f"shards need at least 1 sample in all and in each, and workers cannot be negative; got {count}, "
+            f"{per_shard} and {workers}"
+        )
+    folder = Path(folder)
+    _claim(folder, mixture, per_shard, depth)
+    firsts = range(0, count, per_shard)
+    shards = {
+        folder / f"shard-{first // per_shard:05d}.tar": range(first, min(first + per_shard, count)) for first in firsts
+    }
+    missing = {shard: numbers for shard, numbers in shards.items() if not _is_whole(shard, numbers)}
+    done = count - sum(map(len, missing.values()))
+    jobs = [_ShardJob(shard, numbers, mixture, depth, str(device)) for shard, numbers in missing.items()]
+    for samples in _side_by_side(jobs, workers) if workers and jobs else map(_write_shard, jobs):
+        done += samples
+        progress(done, count)
+    return list(shards)
+
+
+@dataclass(frozen=True)
+class _ShardJob:
+    path: Path
+    numbers: range
+    mixture: Mixture
+    depth: bool
+    device: str
+
+
+def _write_shard(job: _ShardJob) -> int:
+    """Write one shard; how many samples it holds."""
+    with atomic_file(job.path) as partial, tarfile.open(partial, "w") as archive:
+        for first in job.numbers[::RENDERED_TOGETHER]:
+            numbers = range(first, min(first + RENDERED_TOGETHER, job.numbers.stop))
+            drafts = [replace(job.mixture.draft(number, 0), reverse=False) for number in numbers]
+            for number, sample in zip(numbers, job.mixture.render(drafts, job.device), strict=True):
+                for name, content in _members(sample if job.depth else replace(sample, depth=None)).items():
                     info = tarfile.TarInfo(f"{number:06d}.{name}")
                     info.size = len(content)
                     archive.addfile(info, io.BytesIO(content))
-                progress(number + 1, count)
-        written.append(path)
-    return written
+    return len(job.numbers)
+
+
+def _side_by_side(jobs: list[_ShardJob], workers: int) -> Iterator[int]:
+    """The jobs' sample counts as they get done; when stopped, no process and no half-written file is left."""
+    pool = multiprocessing.get_context("spawn").Pool(min(workers, len(jobs)), initializer=_as_worker)
+    try:
+        yield from pool.imap_unordered(_write_shard, jobs)
+        pool.close()
+    except BaseException:
+        pool.terminate()
+        raise
+    finally:
+        pool.join()
+        for job in jobs:
+            for half in job.path.parent.glob(f".{job.path.stem}.*.partial.tar"):
+                half.unlink()
+
+
+def _as_worker() -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent, which then ends its workers
+
+
+def _is_whole(shard: Path, numbers: range) -> bool:
+    """Whether a shard holds just these samples and has a tar file's end: blocks of zeros."""
+    try:
+        with tarfile.open(shard) as archive:
+            names = archive.getnames()
+        with shard.open("rb") as file:
+            file.seek(-2 * tarfile.BLOCKSIZE, io.SEEK_END)
+            ended = not any(file.read())
+    except (tarfile.TarError, OSError):
+        return False
+    keys = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+    return ended and keys == [f"{number:06d}" for number in numbers]
+
+
+def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool) -> None:
+    """Say in the folder what is written into it, or check that it says the same."""
+    assert is_dataclass(mixture)
+    assert not isinstance(mixture, type)
+    said = {"mixture": type(mixture).__name__, **to_dict(mixture), "per_shard": per_shard, "depth": depth}
+    record = folder / RECORD
+    if record.exists():
+        if read_json(record) != said:
+            raise InputError(
+                f"{folder} holds shards of another mixture (see {RECORD} in it); choose another folder or remove it"
+            )
+        return
+    if any(_shards_in(folder)):
+        raise InputError(f"{folder} holds shards but no {RECORD} that says of what; choose another folder")
+    with atomic_file(record) as partial:
+        partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def _shards_in(folder: Path) -> list[Path]:
+    """Its shards in order, without what a killed writer left half-written."""
+    return sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
 
 
 @dataclass(frozen=True)
@@ -92,7 +193,7 @@ class ShardMixture:
     def keys(self) -> list[tuple[Path, str, Any]]:
         """Shard, name and description of every sample."""
         found = []
-        for shard in sorted(Path(self.folder).glob("*.tar")):
+        for shard in _shards_in(Path(self.folder)):
             try:
                 with tarfile.open(shard) as archive:
                     for member in archive:
