@@ -81,9 +81,10 @@ class Reconstruct:
         self._write(scene, stored, loaded.name, size)
 
     def _model(self):
-        from fourreal.recon.weights import LoadedModel, find_model, is_shipped
+        from fourreal.core.shipped import SHIPPED_NAMES, is_shipped
+        from fourreal.recon.weights import LoadedModel, find_model
 
-        if self.allow_untrained and self.model == "small" and not is_shipped("small"):
+        if self.allow_untrained and self.model in SHIPPED_NAMES and not is_shipped("recon"):
             from fourreal.recon.config import small
             from fourreal.recon.model import ReconModel
 

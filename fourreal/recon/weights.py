@@ -20,6 +20,7 @@ from torch import Tensor
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.configs import load_config, read_json, save_config
 from fourreal.core.errors import InputError
+from fourreal.core.shipped import shipped_folder
 from fourreal.recon.config import ReconConfig, TemporalLayers, vggt_1b
 from fourreal.recon.gaussian_head import GaussianHead
 from fourreal.recon.model import ReconModel
@@ -29,8 +30,6 @@ CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 SKIPPED_PREFIX = "track_head."
 # Parts this project adds to the released network.
 NEW_PREFIXES = ("aggregator.temporal_blocks.", "gaussian_head.")
-SHIPPED = {"small": "mini-recon"}
-_SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
 
 
 @dataclass(frozen=True)
@@ -68,32 +67,29 @@ def find_model(name: str) -> LoadedModel:
     """The network a user means. A released checkpoint comes without temporal layers, which untrained change nothing.
 
     Args:
-        name: `small` for the one shipped with the package; `vggt-1b` for the released checkpoint where
+        name: `small` or `mini` for the one shipped with the package; `vggt-1b` for the released checkpoint where
             the Hugging Face cache has it; else a folder written by `save_model`, a folder with the
             released `model.safetensors`, or that file.
 
     Raises:
         InputError: there is no such model, or it cannot be loaded; the message says what to do.
     """
-    if name in SHIPPED:
-        if not is_shipped(name):
-            raise InputError(f"the model '{name}' does not come with this installation; give a folder with weights")
-        return load_model(_SHIPPED_FOLDER / SHIPPED[name])
-    if name == "vggt-1b":
-        return load_vggt(_cached_vggt(), temporal="none")
-    path = Path(name)
-    if path.is_dir() and (path / CONFIG_FILE).is_file() and "config" in _card_values(path):
-        return load_model(path)
-    if path.is_dir() and (path / WEIGHTS_FILE).is_file():
-        return load_vggt(path / WEIGHTS_FILE, temporal="none")
+    weights = find_weights(name)
+    own = weights.parent if weights.name == WEIGHTS_FILE else None
+    if own is not None and (own / CONFIG_FILE).is_file() and "config" in _card_values(own):
+        return load_model(own)
+    return load_vggt(weights, temporal="none")
+
+
+def find_weights(name: str) -> Path:
+    """The file with the weights that a name means; nothing is read. Takes and raises what `find_model` does."""
+    shipped = shipped_folder(name, "recon")
+    path = _cached_vggt() if name == "vggt-1b" else shipped or Path(name)
+    if (path / WEIGHTS_FILE).is_file():
+        return path / WEIGHTS_FILE
     if path.is_file():
-        return load_vggt(path, temporal="none")
+        return path
     raise InputError(f"no model '{name}'; expected small, vggt-1b, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
-
-
-def is_shipped(name: str) -> bool:
-    """Whether weights of that name come with this installation."""
-    return (_SHIPPED_FOLDER / SHIPPED[name] / WEIGHTS_FILE).is_file()
 
 
 def save_model(

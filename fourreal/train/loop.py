@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from fourreal.core.errors import InputError
+from fourreal.core.folder_lock import locked
 from fourreal.core.progress import Progress, silent
 from fourreal.train.checkpoint import Checkpoint, Counters, latest_checkpoint, save_checkpoint
 from fourreal.train.feed import MicroBatch, feed, own_indices
@@ -27,7 +28,7 @@ from fourreal.train.log import RunLog, plot_log
 from fourreal.train.optimiser import Optimisers, RunningAverage, build_optimisers, rate_share
 from fourreal.train.parallel import Processes, fill, shard, whole
 from fourreal.train.recipe import Recipe, stage_at, total_steps
-from fourreal.train.run_folder import check_folder, locked, write_manifest
+from fourreal.train.run_folder import check_folder, write_manifest
 from fourreal.train.task import SheetWriter, Task
 
 MOST_SKIPPED = 0.01

@@ -1,15 +1,13 @@
-"""A run's folder: one run at a time, and a manifest that says what it is.
+"""A run's folder: a manifest that says what the run is, and what may go on with it.
 
 manifest.json  log.jsonl  plots/  samples/  checkpoints/  model/  view_time/
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,29 +20,7 @@ from fourreal.core.configs import read_json, to_dict
 from fourreal.core.errors import InputError
 from fourreal.train.recipe import Recipe
 
-MANIFEST, LOCK = "manifest.json", ".lock"
-
-
-@contextlib.contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Keep other runs out of a folder while the block runs. The lock dies with the process, however it dies.
-
-    Raises:
-        InputError: another run is in it, or the folder cannot be made.
-    """
-    import fcntl
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        handle = (out / LOCK).open("w")
-    except OSError as error:
-        raise InputError(f"cannot write {out} ({error.strerror}); choose a folder you may write to") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{out} is in use by another run; wait for it, or choose another folder") from None
-        yield
+MANIFEST = "manifest.json"
 
 
 def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:

@@ -22,7 +22,7 @@ from fourreal.data.single_videos import VideoMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_worlds
 from fourreal.eval.image_metrics import moving_mask, psnr
-from fourreal.train.recipe import GridData, VideoRecipe
+from fourreal.train.recipe import GridData, VideoRecipe, VideoStage
 from fourreal.train.task import Losses, SheetWriter
 from fourreal.video.codec import PixelTubelets, latent_known
 from fourreal.video.complete import complete_grid, read_prompt
@@ -33,6 +33,7 @@ from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import PRESETS, RELEASED
 from fourreal.video.text import NoTextEncoder, SmallTextEncoder, TextEncoder, TransformersTextEncoder
 from fourreal.video.trainable import trainable_parameters
+from fourreal.video.training_size import TrainingSize
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import mark_trained, save_delta
 
@@ -133,7 +134,9 @@ class VideoTask:
             model = type(self.model)(**dict(self.model.config))
         model.load_state_dict(weights)
         mark_trained(model, "grid" if chosen.data == "grids" else "video")
-        generator = replace(self.generator, transformer=model.eval(), shift=self.shift)
+        generator = replace(
+            self.generator, transformer=model.eval(), shift=self.shift, training_size=_training_size(chosen)
+        )
         whole = chosen.trains == "all" and chosen.data == "videos"
         if chosen.trains == "arrangement":
             save_delta(out / "view_time", model, overwrite=True)
@@ -200,6 +203,11 @@ class VideoTask:
         read = read_prompt(self.generator, "", settings, whole_grid=given.num_views > 1)
         noise = torch.Generator().manual_seed(settings.seed)
         return complete_grid(self.generator, given, read, settings, noise)
+
+
+def _training_size(stage: VideoStage) -> TrainingSize:
+    size = stage.size
+    return TrainingSize(size.views, size.times, *size.image_size, fps=size.fps, arc_deg=size.arc_deg)
 
 
 def _told(caption: str, kind: str) -> str:

@@ -43,7 +43,7 @@ def extend(
     more than a window.
 
     Args:
-        window: left out, the largest that fits the device and the model, up to 8 views x 61 frames.
+        window: left out, the largest that fits the device and the model, up to its training size.
 
     Raises:
         InputError: as `generate`, for the window; or windows that cannot slide.
@@ -78,8 +78,13 @@ def extend(
 
 
 def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: GenerationSettings) -> WindowSize:
-    """The largest window that fits the device and the model, at most the papers' training size."""
-    size = GridSize(min(grid.num_views, TRAINED_VIEWS), min(grid.num_times, TRAINED_FRAMES), *grid.image_size)
+    """The largest window that fits the device and the model, at most what the model was trained on.
+
+    A model that does not say is taken to have seen the papers' grids.
+    """
+    trained = model.training_size
+    views, frames = (TRAINED_VIEWS, TRAINED_FRAMES) if trained is None else (trained.views, trained.frames)
+    size = GridSize(min(grid.num_views, views), min(grid.num_times, frames), *grid.image_size)
     found = largest_window(shape_of(model), size, spec_of(settings), settings.offload)
     if found is None:
         plan_for(model, replace(size, views=1, frames=5), settings).require()

@@ -14,13 +14,14 @@ from typing import Any, Literal
 import torch
 
 from fourreal.core.atomic import atomic_folder
-from fourreal.core.configs import read_json
+from fourreal.core.configs import from_dict, read_json, to_dict
 from fourreal.core.errors import InputError
 from fourreal.video.codec import Codec, load_codec
 from fourreal.video.image_encoder import ImageEncoder, load_image_encoder
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.quantize import is_quantized, quantize_blocks
 from fourreal.video.text import TextEncoder, load_text_encoder
+from fourreal.video.training_size import TrainingSize
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import load_model
 
@@ -41,6 +42,7 @@ class ViewTimeGenerator:
         shift: of the noise levels, as the base model was trained and released with.
         pastes_first_frame: the base takes a clean first latent at diffusion time 0 (Wan 2.2 TI2V).
         image_encoder: CLIP, for Wan 2.1's image-to-video models.
+        training_size: the grids it was trained on, where the folder says.
     """
 
     transformer: ViewTimeTransformer
@@ -49,6 +51,7 @@ class ViewTimeGenerator:
     shift: float = 5.0
     pastes_first_frame: bool = False
     image_encoder: ImageEncoder | None = None
+    training_size: TrainingSize | None = None
 
     def __post_init__(self) -> None:
         config = self.transformer.config
@@ -75,7 +78,8 @@ class ViewTimeGenerator:
         """Load a model folder in the released Wan layout, or download a released one.
 
         Args:
-            source: a folder, a name in `presets.RELEASED`, or a hub id `owner/name`.
+            source: `mini` for the one that comes with the package, a folder, a name in `presets.RELEASED`, or a
+                hub id `owner/name`.
             delta: folder of view-time weights to lay over a base model.
             weight_type: number format of transformer and UMT5; the VAE stays in float32.
             changes: transformer config values to change, such as `arrangement`.
@@ -101,6 +105,7 @@ class ViewTimeGenerator:
             shift=_released_shift(folder),
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
+            training_size=_training_size(folder, index),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -116,7 +121,9 @@ class ViewTimeGenerator:
         scheduler = UniPCMultistepScheduler(
             use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=self.shift
         )
-        index = {"_class_name": type(self).__name__, "expand_timesteps": self.pastes_first_frame}
+        index: dict[str, Any] = {"_class_name": type(self).__name__, "expand_timesteps": self.pastes_first_frame}
+        if self.training_size is not None:
+            index["training_size"] = to_dict(self.training_size)
         with atomic_folder(folder, overwrite=overwrite) as partial:
             self.transformer.save_pretrained(partial / "transformer")
             self.codec.save(partial / "vae")
@@ -145,6 +152,11 @@ class ViewTimeGenerator:
             return "pasted"
         references = config["reference_conditioning"] and (config["trained"] == "grid" or config["context_tokens"])
         return "reference" if references else "none"
+
+
+def _training_size(folder: Path, index: Any) -> TrainingSize | None:
+    values = index.get("training_size") if isinstance(index, dict) else None
+    return None if values is None else from_dict(TrainingSize, values, f"{folder / 'model_index.json'}: training_size")
 
 
 def _released_shift(folder: Path) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fourreal.core.errors import InputError
+from fourreal.core.shipped import shipped_folder
 from fourreal.video.presets import RELEASED
 
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler", "image_encoder", "image_processor")
@@ -14,18 +15,19 @@ def find_model_folder(source: str | Path) -> Path:
     """The folder of a whole generator, downloaded unless it is there already.
 
     Args:
-        source: a folder, a name in `presets.RELEASED`, or a hub id `owner/name`.
+        source: `mini` for the one that comes with the package, a folder, a name in `presets.RELEASED`, or a hub id
+            `owner/name`.
 
     Raises:
         InputError: none of these, or it cannot be downloaded.
     """
-    folder = Path(source)
+    folder = shipped_folder(source, "video") or Path(source)
     if folder.is_dir():
         return folder
     hub_id = RELEASED.get(str(source), str(source))
     if hub_id.count("/") != 1 or hub_id.startswith((".", "/", "~")):
         raise InputError(
-            f"'{source}' is no folder, no hub id (owner/name) and no known model; known are {', '.join(RELEASED)}"
+            f"'{source}' is no folder, no hub id (owner/name) and no known model; known are mini, {', '.join(RELEASED)}"
         )
     from huggingface_hub import snapshot_download
 

@@ -17,6 +17,7 @@ from accelerate import init_empty_weights
 from torch import nn
 
 from fourreal.core.errors import InputError
+from fourreal.core.shipped import shipped_folder
 from fourreal.video.arrangements import Arrangement
 from fourreal.video.checkpoint_files import read_checkpoint_folder
 from fourreal.video.codec import PixelTubelets, WanCodec
@@ -98,12 +99,12 @@ class ModelShape:
 
 @functools.lru_cache(maxsize=16)
 def named_shape(name: str) -> ModelShape:
-    """The shape of a released base model, a preset or a model folder, in bfloat16. No weight is read.
+    """The shape of the shipped model, a released base model, a preset or a model folder, in bfloat16. Reads no weight.
 
     Raises:
         InputError: an unknown name, or a folder without a transformer.
     """
-    folder, preset = Path(name), _PRESET_OF_RELEASED.get(name, name)
+    folder, preset = shipped_folder(name, "video") or Path(name), _PRESET_OF_RELEASED.get(name, name)
     if folder.is_dir():
         inner = folder / "transformer"
         values = read_checkpoint_folder(inner if inner.is_dir() else folder).config
@@ -111,7 +112,7 @@ def named_shape(name: str) -> ModelShape:
     elif preset in PRESETS:
         values = PRESETS[preset]()
     else:
-        known = ", ".join([*RELEASED, *PRESETS])
+        known = ", ".join(["mini", *RELEASED, *PRESETS])
         raise InputError(f"'{name}' is no model whose size is known; known are {known}; or give a model folder")
     with init_empty_weights():
         transformer = ViewTimeTransformer(**values)

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.configs import load_config, save_config
 from fourreal.core.errors import InputError
+from fourreal.core.shipped import shipped_folder
 from fourreal.video.arrangements import TRAINING_FREE, Arrangement
 from fourreal.video.checkpoint_files import check_fits, read_checkpoint_folder
 from fourreal.video.flow import Prediction
@@ -73,8 +74,9 @@ def load_model(
     """A view-time model in eval mode.
 
     Args:
-        source: a folder (of the transformer, or of the pipeline around it), a name in `presets.RELEASED` or another
-            hub id (downloaded unless cached), or a name in `presets.PRESETS` (random weights).
+        source: a folder (of the transformer, or of the pipeline around it), `mini` for the one that comes with the
+            package, a name in `presets.RELEASED` or another hub id (downloaded unless cached), or a name in
+            `presets.PRESETS` (random weights).
         delta: folder of a view-time delta to lay over it; it brings its own arrangement.
         subfolder: of the transformer in a pipeline folder; "transformer_2" is Wan 2.2's second expert.
         changes: config values to change, such as `arrangement`, `attention` or `view_positions`. Weights trained
@@ -209,12 +211,12 @@ def _random_model(config: dict[str, Any], dtype: torch.dtype, device: torch.devi
 
 
 def _find(source: str | Path, subfolder: str) -> Path:
-    folder = Path(source)
+    folder = shipped_folder(source, "video") or Path(source)
     if folder.is_dir():
         return folder / subfolder if (folder / subfolder / "config.json").is_file() else folder
     hub_id = RELEASED.get(str(source), str(source))
     if hub_id.count("/") != 1 or hub_id.startswith((".", "/", "~")):
-        known = ", ".join([*RELEASED, *PRESETS])
+        known = ", ".join(["mini", *RELEASED, *PRESETS])
         raise InputError(f"'{source}' is no folder, no hub id (owner/name) and no known model; known are {known}")
     return _download(hub_id, subfolder) / subfolder
 

@@ -11,6 +11,7 @@ import torch
 from train.tiny_runs import ALONE, run, stored_tensors
 
 from fourreal.core.errors import InputError
+from fourreal.core.folder_lock import locked
 from fourreal.core.grid import VideoGrid
 from fourreal.data.shards import write_shards
 from fourreal.train.checkpoint import latest_checkpoint
@@ -19,7 +20,6 @@ from fourreal.train.log import RunLog, plot_log, read_log
 from fourreal.train.loop import RunOptions, train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import stage_at, total_steps
-from fourreal.train.run_folder import locked
 from fourreal.train.video_recipes import tiny
 from fourreal.train.video_task import VideoTask
 from fourreal.video.generator import ViewTimeGenerator
