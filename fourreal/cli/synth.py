@@ -50,6 +50,8 @@ class Synth:
     """Columns per second."""
     background: Literal["mixed", "ground", "walls", "white"] = "mixed"
     """Where the objects are; mixed lets the seed decide."""
+    actors: Literal["any", "animated", "physics"] = "any"
+    """What leads the action: jointed things that move by themselves, things that fall, roll and collide, or either."""
     arc: Annotated[tuple[float, float], tyro.conf.arg(metavar="LOW HIGH")] = (40.0, 70.0)
     """Range of the angle between the first and the last view, degrees."""
     scene: bool = True
@@ -134,6 +136,7 @@ class Synth:
             image_size=self.size,
             fps=self.fps,
             background=self.background,
+            actors=self.actors,
             arc_deg=self.arc,
         )
 
@@ -171,7 +174,9 @@ class Synth:
         if self.recipe is None:
             if self.stage is not None:
                 raise InputError(f"the stage '{self.stage}' belongs to a recipe; name it with --recipe")
-            return MixtureConfig(self._worlds(), seed=self.seed)
+            if self.actors != "any":
+                raise InputError("shards mix animated and physics worlds by the paper's shares; leave --actors out")
+            return MixtureConfig(self._worlds(), casting="actors", seed=self.seed)
         asked = [name for name in OF_WORLDS if getattr(self, name) != getattr(Synth, name)]
         if asked:
             raise InputError(f"the recipe '{self.recipe}' says what worlds to make; leave --{asked[0]} out")
@@ -185,7 +190,7 @@ class Synth:
         return mixture_config(recipe.stages[number].size, self.seed * 100 + number)
 
 
-OF_WORLDS = ("views", "times", "size", "fps", "background", "arc")
+OF_WORLDS = ("views", "times", "size", "fps", "background", "actors", "arc")
 
 
 def _is_of_grids(stage: VideoStage | ReconStage) -> bool:

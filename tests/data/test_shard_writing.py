@@ -70,9 +70,9 @@ def test_a_larger_count_adds_to_a_smaller_one(written: Path, tmp_path: Path) -> 
 
 def test_another_mixture_is_refused(written: Path, tmp_path: Path) -> None:
     before = _bytes(written)
-    for other, options in ((GridMixture(replace(MIXTURE.config, seed=6)), {}), (MIXTURE, {"depth": False})):
+    for other, depth in ((GridMixture(replace(MIXTURE.config, seed=6)), True), (MIXTURE, False)):
         with pytest.raises(InputError, match="shards of another mixture"):
-            write_shards(written, other, 7, per_shard=3, **options)
+            write_shards(written, other, 7, per_shard=3, depth=depth)
     assert _bytes(written) == before
     (tmp_path / "shard-00000.tar").write_bytes(b"")
     with pytest.raises(InputError, match=r"no mixture\.json"):
@@ -104,6 +104,7 @@ def test_the_verb_writes_what_its_recipe_trains_on(tmp_path: Path, capsys: pytes
     [
         ({"recipe": "tiny", "views": 5}, "leave --views out"),
         ({"recipe": "tiny", "stage": "base"}, "expected one of grids"),
+        ({"actors": "physics"}, "leave --actors out"),
         ({"recipe": "tinny"}, "did you mean 'tiny'"),
         ({"stage": "grids"}, "name it with --recipe"),
         ({"curriculum": -1}, "fewer than 0"),

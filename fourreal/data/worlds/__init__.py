@@ -7,6 +7,7 @@ sample = render_world(world)                   # a GridSample
 from fourreal.data.worlds.compose import make_world
 from fourreal.data.worlds.config import (
     HELD_OUT_SEEDS,
+    Actors,
     Background,
     RigKind,
     WorldConfig,
@@ -20,6 +21,7 @@ from fourreal.data.worlds.scene import World
 
 __all__ = [
     "HELD_OUT_SEEDS",
+    "Actors",
     "Background",
     "RigKind",
     "World",

@@ -20,7 +20,7 @@ from fourreal.data.worlds.materials import Dresser, Finish, stack_finishes, text
 from fourreal.data.worlds.rigs import Rig, draw_rig
 from fourreal.data.worlds.scene import Group, NamedThing, World
 from fourreal.data.worlds.seeding import pick, stream
-from fourreal.data.worlds.single_bodies import FLOATERS, FREE_MOVERS, STANDERS, Beat
+from fourreal.data.worlds.single_bodies import FLOATERS, FLOORLESS, FREE_MOVERS, STANDERS, Beat, Builder
 from fourreal.data.worlds.textures import PHOTO_LICENCE, PROCEDURAL
 
 LICENCE = "CC0-1.0"
@@ -65,16 +65,31 @@ def _cast(config: WorldConfig, background: Background, seconds: np.ndarray, rng:
     """One moving group in the lead, and company: some of it moves, most of it stands."""
     beat = Beat(seconds, rng)
     white = background == "white"
-    lead = ARTICULATED if rng.random() < (0.65 if white else 0.5) else (FLOATERS if white else FREE_MOVERS)
-    groups = [pick(rng, lead)(beat)]
+    groups = [pick(rng, _leads(config, white, rng))(beat)]
     extra = int(rng.choice(4, p=(0.7, 0.3, 0.0, 0.0) if white else (0.25, 0.4, 0.25, 0.1)))
     for _ in range(min(extra, config.max_groups - 1)):
-        kind = rng.random()
-        builders = (
-            STANDERS if kind < 0.5 else (BYSTANDERS if kind < 0.57 else FREE_MOVERS if kind < 0.85 else ARTICULATED)
-        )
-        groups.append(pick(rng, builders)(beat))
+        groups.append(pick(rng, _company(config, rng))(beat))
     return groups
+
+
+def _leads(config: WorldConfig, white: bool, rng: np.random.Generator) -> tuple[Builder, ...]:
+    """What the leading group is picked from."""
+    share = {"any": 0.65 if white else 0.5, "animated": 1.0, "physics": 0.0}[config.actors]
+    if rng.random() < share:
+        return ARTICULATED
+    if not white:
+        return FREE_MOVERS
+    return FLOORLESS if config.actors == "physics" else FLOATERS
+
+
+def _company(config: WorldConfig, rng: np.random.Generator) -> tuple[Builder, ...]:
+    """What another group is picked from."""
+    kind = rng.random()
+    if kind < 0.5:
+        return STANDERS
+    if kind < 0.57:
+        return BYSTANDERS
+    return FREE_MOVERS if kind < 0.85 or config.actors == "physics" else ARTICULATED
 
 
 def _worth_seeing(groups: list[Group], rig: Rig, config: WorldConfig) -> bool:

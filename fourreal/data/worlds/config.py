@@ -21,6 +21,13 @@ mixed: any of the others. arc: round the scene at one height. rising_arc: round 
 dolly: along a straight line, looking at the scene.
 """
 
+Actors = Literal["any", "animated", "physics"]
+"""What leads the action.
+
+any: the seed decides. animated: a thing of several joined pieces that moves by itself. physics: nothing moves but by
+falling, rolling, sliding, spinning or being hit.
+"""
+
 HELD_OUT_SEEDS = 900_000
 """Seeds from here on are for evaluation and never trained on."""
 
@@ -35,6 +42,7 @@ class WorldConfig:
         fps: columns are 1 / fps seconds apart.
         background: see `Background`.
         rig: see `RigKind`.
+        actors: see `Actors`.
         arc_deg: range of the angle between the first and the last view, seen from the scene.
         fov_deg: range of the vertical field of view (of the smaller side when the image is upright).
         texture_loudness: 1 full pattern contrast, 0 plain colours.
@@ -58,6 +66,7 @@ class WorldConfig:
     max_groups: int = 4
     antialias: bool = True
     photo_textures: bool = False
+    actors: Actors = "any"
 
     def __post_init__(self) -> None:
         if min(self.views, self.times, self.max_groups) < 1 or min(self.image_size) < 8:

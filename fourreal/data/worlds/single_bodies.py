@@ -265,5 +265,7 @@ FREE_MOVERS: tuple[Builder, ...] = (
     colliding_balls,
     ball_hits_box,
 )
-FLOATERS: tuple[Builder, ...] = (floating_body, spinning_body, tossed_body, bouncing_ball, orbiting_ball)
+FLOORLESS: tuple[Builder, ...] = (spinning_body, tossed_body, bouncing_ball, orbiting_ball)
+"""Movements that one can follow where no floor is to be seen."""
+FLOATERS: tuple[Builder, ...] = (floating_body, *FLOORLESS)
 STANDERS: tuple[Builder, ...] = (standing_body, standing_body, standing_column, standing_stack)
