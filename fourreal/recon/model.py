@@ -86,6 +86,7 @@ class ReconModel(nn.Module):
         camera_tokens: Float[Tensor, "B V D2"] | None = None,
         *,
         with_points: bool = True,
+        with_gaussians: bool = True,
     ) -> Prediction:
         """Predict everything for a batch of grids.
 
@@ -94,6 +95,7 @@ class ReconModel(nn.Module):
             camera_tokens: of the first time of a longer sequence these frames belong to; the first
                 time of `frames` when left out. Unused where cameras are not shared.
             with_points: run the point head, if there is one.
+            with_gaussians: run the Gaussian head, if there is one.
         """
         image_size = (frames.shape[-2], frames.shape[-1])
         tokens = self.aggregator(frames)
@@ -112,7 +114,7 @@ class ReconModel(nn.Module):
             depth_confidence=depth_confidence,
             points=places,
             points_confidence=places_confidence,
-            gaussians=self._dense(self.gaussian_head, tokens.layers, image_size),
+            gaussians=self._dense(self.gaussian_head if with_gaussians else None, tokens.layers, image_size),
             camera_tokens=shared,
         )
 

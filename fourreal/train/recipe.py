@@ -153,6 +153,7 @@ class ReconStage:
         input_views: of the views of a sample, so many are shown to the network, evenly spread; all are rendered.
         trains: prefixes of parameter names; an empty prefix is everything.
         batch: samples in an optimiser step, over all processes.
+        rendered_views: of the views of a sample, so many are rendered, drawn anew each time; 0 renders all.
     """
 
     name: str
@@ -163,6 +164,7 @@ class ReconStage:
     losses: ReconLosses
     size: GridData
     optimiser: OptimiserConfig
+    rendered_views: int = 0
 
 
 @dataclass(frozen=True)

@@ -66,14 +66,33 @@ def mini() -> ReconRecipe:
 
 
 def micro() -> ReconRecipe:
-    """For two CPU cores: 64 x 64 and the same network at half its width."""
-    muon = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=100, decay=0.4)
-    model = replace(small(), native_size=64, width=80, dense_stages=(16, 32, 64, 64))
+    """For two CPU cores: 64 x 64, a narrower network without a point head, few renders a sample."""
+    muon = OptimiserConfig("muon", rate=6e-4, muon_rate=0.01, warmup=100, decay=0.3)
+    model = replace(
+        small(),
+        native_size=64,
+        width=96,
+        heads=3,
+        camera_heads=3,
+        dense_stages=(16, 32, 64, 64),
+        point_head=False,
+    )
+    geometry, gaussians, dynamic = _stages((64, 64), (6000, 1200, 600), 4, muon, curriculum=3000)
+    arcs = (5.0, 45.0)
+    everything = replace(EVERYTHING, points=0.0, perceptual=0.2)
     return ReconRecipe(
         name="micro",
         scales="2.2M instead of 1.26B parameters, frames of 64 x 64; else as mini",
         model=model,
-        stages=_stages((64, 64), (6000, 2000, 2000), 4, muon, curriculum=3000, antialias=False),
+        stages=(
+            replace(
+                geometry,
+                losses=replace(GEOMETRY, points=0.0),
+                size=replace(geometry.size, views=4, arc_deg=arcs),
+            ),
+            replace(gaussians, losses=everything, rendered_views=3, size=replace(gaussians.size, arc_deg=arcs)),
+            replace(dynamic, losses=everything, rendered_views=2, size=replace(dynamic.size, arc_deg=arcs)),
+        ),
         loop=LoopConfig(
             micro_batch=4, precision="float32", checkpoint_every=200, sample_every=500, plot_every=50, piece_mb=15
         ),

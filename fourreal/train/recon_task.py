@@ -24,7 +24,7 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.rotations import rotation_angle_deg
 from fourreal.data.mixture import GridMixture
 from fourreal.data.shards import ShardMixture
-from fourreal.data.training_grid import Mixture, TrainingGrid, from_world
+from fourreal.data.training_grid import Mixture, TrainingGrid, from_world, stream
 from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_worlds
 from fourreal.eval.image_metrics import psnr
 from fourreal.perception.picture_distance import picture_distance
@@ -46,6 +46,8 @@ from fourreal.train.video_task import mixture_config
 
 SHOWN_WORLDS = 2
 WHITE = 1.0
+CONFIDENT_BELOW = 0.2
+"""Mean error of depth, in the network's unit, below which its confidence counts."""
 
 
 class ReconTask:
@@ -88,11 +90,15 @@ class ReconTask:
         chosen = self.recipe.stages[stage]
         shown = shown_views(samples[0].grid.num_views, chosen.input_views)
         frames = torch.stack([sample.grid.frames[shown] for sample in samples]).to(self.device)
-        prediction: Prediction = self.model(frames, with_points=chosen.losses.points > 0)
-        with torch.autocast(self.device.type, enabled=False):
-            each = [self._sample_losses(sample, frames, prediction, n, chosen) for n, sample in enumerate(samples)]
-        means = {name: torch.stack([losses[name] for losses in each]).mean() for name in each[0]}
         weights = chosen.losses
+        prediction: Prediction = self.model(frames, with_points=weights.points > 0, with_gaussians=weights.render > 0)
+        seed = self.recipe.loop.seed * 100 + stage
+        drawn = [drawn_views(samples[0].grid.num_views, chosen.rendered_views, seed, step, index) for index in indices]
+        with torch.autocast(self.device.type, enabled=False):
+            each = [
+                self._sample_losses(sample, frames, prediction, n, chosen, drawn[n]) for n, sample in enumerate(samples)
+            ]
+        means = {name: torch.stack([losses[name] for losses in each]).mean() for name in each[0]}
         total = sum(getattr(weights, name.removeprefix("loss_")) * value for name, value in means.items())
         assert isinstance(total, Tensor)
         return {"loss": total, **means}
@@ -110,7 +116,8 @@ class ReconTask:
             prediction: Prediction = self.model(frames, with_points=False)
             found = _figures(prediction, truth_of(sample, shown, self.device)[0])
             if prediction.gaussians is not None:
-                rendered, true = self._rendered(sample, frames, prediction, 0, rescale=True)
+                everything = range(sample.grid.num_views)
+                rendered, true = self._rendered(sample, frames, prediction, 0, rescale=True, views=everything)
                 hidden = [view for view in range(sample.grid.num_views) if view not in shown]
                 if hidden:
                     pair = (part[hidden].flatten(0, 1).clamp(0, 1) for part in (rendered, true))
@@ -137,6 +144,7 @@ class ReconTask:
         prediction: Prediction,
         n: int,
         stage: ReconStage,
+        drawn: Sequence[int],
     ) -> Losses:
         weights = stage.losses
         truth, _ = truth_of(sample, shown_views(sample.grid.num_views, stage.input_views), self.device)
@@ -144,14 +152,14 @@ class ReconTask:
         if weights.camera:
             losses["loss_camera"] = camera_loss(prediction.poses[:, n], truth.cameras)
         if weights.depth:
-            confidence = prediction.depth_confidence[n]
+            confidence = _believable(prediction.depth_confidence[n], prediction.depth[n], truth)
             losses["loss_depth"] = depth_loss(prediction.depth[n], confidence, truth.depth, truth.valid)
         if weights.points and prediction.points is not None and prediction.points_confidence is not None:
             losses["loss_points"] = point_loss(
                 prediction.points[n], prediction.points_confidence[n], truth.points, truth.valid
             )
         if weights.render:
-            rendered, true = self._rendered(sample, frames, prediction, n, rescale="" not in stage.trains)
+            rendered, true = self._rendered(sample, frames, prediction, n, rescale="" not in stage.trains, views=drawn)
             perceptual = self.perceptual if weights.perceptual else None
             losses["loss_render"] = render_loss(rendered, true, perceptual, weights.perceptual).total
         return losses
@@ -164,10 +172,11 @@ class ReconTask:
         n: int,
         *,
         rescale: bool,
+        views: Sequence[int],
     ) -> tuple[Float[Tensor, "V2 T 3 H W"], Float[Tensor, "V2 T 3 H W"]]:
-        """All views of a sample, rendered from what the network says of the shown ones; and the true ones."""
-        views, times = sample.grid.num_views, sample.grid.num_times
-        truth, cameras = truth_of(sample, shown_views(views, frames.shape[1]), self.device)
+        """Views of a sample, rendered from what the network says of the shown ones; and the true ones."""
+        times = sample.grid.num_times
+        truth, cameras = truth_of(sample, shown_views(sample.grid.num_views, frames.shape[1]), self.device)
         if rescale:
             valid = truth.valid
             ratio = truth.depth[valid].median() / prediction.depth[n].detach()[valid].median()
@@ -178,6 +187,7 @@ class ReconTask:
         # What no Gaussian covers is sky or white; its mean colour stands behind them.
         sky = ~torch.isfinite(sample.depth.to(self.device)) if sample.depth is not None else None
         behind = _mean_colour(true, sky)
+        cameras, true = cameras[list(views)], true[list(views)]
         pictures = [
             rasterize(
                 prediction.gaussians_at(frames, n, time, truth.cameras[:, time]), cameras, background=behind
@@ -193,12 +203,27 @@ def shown_views(views: int, wanted: int) -> list[int]:
     return [round(place * (views - 1) / max(count - 1, 1)) for place in range(count)]
 
 
+def drawn_views(views: int, wanted: int, seed: int, step: int, index: int) -> list[int]:
+    """Which views of a sample are rendered: all, or so many of them by the sample's own numbers."""
+    if not 0 < wanted < views:
+        return list(range(views))
+    return sorted(stream(seed, step, index, "rendered views").permutation(views)[:wanted].tolist())
+
+
 def truth_of(sample: TrainingGrid, shown: Sequence[int], device: torch.device) -> tuple[SceneTruth, Cameras]:
     """The truth of the shown views in the network's frame and unit, and the cameras of all views in it."""
     assert sample.depth is not None, "reconstruction learns from samples with depth"
     cameras, views = sample.cameras.to(device), list(shown)
     truth = normalised_truth(cameras[views], sample.depth[views].to(device))
     return truth, cameras.moved(cameras.world_to_cam[views[0]], truth.scale)
+
+
+def _believable(
+    confidence: Float[Tensor, "V T H W"], depth: Float[Tensor, "V T H W"], truth: SceneTruth
+) -> Float[Tensor, "V T H W"]:
+    """The network's confidence, once it has a reason for any: see `depth_loss`."""
+    error = (depth.detach() - truth.depth)[truth.valid].abs().mean()
+    return confidence if bool(error < CONFIDENT_BELOW) else torch.ones_like(confidence)
 
 
 def _mean_colour(frames: Float[Tensor, "V T 3 H W"], sky: Tensor | None) -> Float[Tensor, "3"]:

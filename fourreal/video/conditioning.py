@@ -58,6 +58,64 @@ def _patches(patch_embedding: nn.Module, latents: Float[Tensor, "B V C t h w"]) 
     return rearrange(patches, "(b v) d t h w -> b v t (h w) d", b=latents.shape[0])
 
 
+class ReferenceGate(nn.Module):
+    """How much of its nearest reference each value of an output keeps, as a logit.
+
+    Not in the papers. A token of a small pixel model is narrower than the patch it stands for, so what stands still
+    would come out blurred; the gate lets it pass by the network.
+    """
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, channels)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.projection.weight)
+        nn.init.zeros_(self.projection.bias)
+
+    def forward(self, tokens: Float[Tensor, "B L D"]) -> Float[Tensor, "B L P"]:
+        return self.projection(tokens)
+
+
+def mix_in_reference(
+    said: Float[Tensor, "B V C t h w"],
+    gate: Float[Tensor, "B V C t h w"],
+    references: Float[Tensor, "B V C t h w"],
+    known: Bool[Tensor, "B V t"],
+) -> Float[Tensor, "B V C t h w"]:
+    """The network's sample, mixed value by value with each cell's nearest reference; unchanged where there is none."""
+    nearest, found = nearest_references(references.to(said), known)
+    keep = torch.sigmoid(gate) * found[:, :, None, :, None, None]
+    return said + keep * (nearest - said)
+
+
+def nearest_references(
+    references: Float[Tensor, "B V C t h w"], known: Bool[Tensor, "B V t"]
+) -> tuple[Float[Tensor, "B V C t h w"], Bool[Tensor, "B V t"]]:
+    """For every cell the known one of its own view that is nearest in time, else the nearest view's at its time.
+
+    Returns:
+        The references, and which cells have one.
+    """
+    _, views, _, times, _, _ = references.shape
+    own, own_time = _nearest_known(known)
+    other, other_view = _nearest_known(known.mT)
+    time = torch.where(own, own_time, torch.arange(times, device=known.device))
+    view = torch.where(own, torch.arange(views, device=known.device)[:, None], other_view.mT)
+    sample = torch.arange(len(known), device=known.device)[:, None, None]
+    chosen = references[sample, view, :, time]
+    return rearrange(chosen, "b v t c h w -> b v c t h w"), own | other.mT
+
+
+def _nearest_known(known: Bool[Tensor, "B N M"]) -> tuple[Bool[Tensor, "B N M"], Int[Tensor, "B N M"]]:
+    """Along the last axis: whether anything is known, and the place of the nearest known one (the earlier of two)."""
+    places = torch.arange(known.shape[-1], device=known.device)
+    distance = (places[:, None] - places).abs().expand(*known.shape, -1)
+    distance = distance.masked_fill(~known[..., None, :], len(places))
+    return known.any(-1, keepdim=True).expand(known.shape), distance.argmin(-1)
+
+
 class ContextTokens(nn.Module):
     """One learned token per mode, set beside the text: how our own base models tell the two kinds of video apart.
 

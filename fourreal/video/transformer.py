@@ -30,7 +30,7 @@ from fourreal.video.arrangements import (
     run_blocks,
 )
 from fourreal.video.attention_processor import ViewTimeAttnProcessor
-from fourreal.video.conditioning import ContextMode, ContextTokens, embed_references
+from fourreal.video.conditioning import ContextMode, ContextTokens, ReferenceGate, embed_references, mix_in_reference
 from fourreal.video.flow import Prediction
 from fourreal.video.positions import AttentionPattern, TokenPlan, ViewEmbedding, ViewPositions, ViewTimeRotary
 from fourreal.video.token_grid import TokenGrid
@@ -40,8 +40,10 @@ Trained = Literal["nothing", "video", "grid"]
 """What the weights have been trained for. nothing: random. video: single videos (a released base model).
 grid: view-time grids."""
 
-NEW_MODULES = ("view_embedding", "context_embedding", "cross_view", "synchronisation")
+NEW_MODULES = ("view_embedding", "context_embedding", "cross_view", "synchronisation", "reference_gate")
 """Submodules that a stock Wan checkpoint has no weights for; they start from their own initial values."""
+
+_UNPATCHED = "b (v t h w) (pt ph pw c) -> b v c (t pt) (h ph) (w pw)"
 
 
 class ViewTimeTransformer(WanTransformer3DModel):
@@ -61,6 +63,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
         query_gain, key_gain: initial gain of the RMS norms of queries and keys; above 1 lets a small new
             model form sharp matches early. Without effect on loaded weights.
         context_tokens: learned tokens for freeze-time and dynamic videos beside the text (V1, section 3.1).
+        gate: the output keeps, value by value, as much of the cell's nearest reference as a learned gate says; for
+            small pixel models, whose tokens are narrower than the patches they stand for.
         trained: what the weights are good for.
     """
 
@@ -96,6 +100,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
         query_gain: float = 1.0,
         key_gain: float = 1.0,
         context_tokens: bool = False,
+        gate: bool = False,
         trained: Trained = "nothing",
     ) -> None:
         check_choices(
@@ -107,6 +112,10 @@ class ViewTimeTransformer(WanTransformer3DModel):
                 "trained": trained,
             }
         )
+        if gate and prediction != "sample":
+            raise InputError(
+                f"a gate mixes references into clean samples; it needs prediction 'sample', got {prediction!r}"
+            )
         super().__init__(
             patch_size=tuple(patch_size),
             num_attention_heads=num_attention_heads,
@@ -139,6 +148,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
         self.context_embedding = ContextTokens(width) if context_tokens else None
         self.cross_view = new_cross_view_layers(arrangement, num_layers, width, ffn_dim, num_attention_heads, eps)
         self.synchronisation = new_synchronisation(arrangement, num_layers, width)
+        self.reference_gate = ReferenceGate(width, out_channels * patch[0] * patch[1] * patch[2]) if gate else None
 
     @classmethod
     def tiny(cls, **changes: Any) -> ViewTimeTransformer:
@@ -216,16 +226,13 @@ class ViewTimeTransformer(WanTransformer3DModel):
             time=time,
         )
         stack = BlockStack(self.blocks, self.cross_view, self.synchronisation, self._run)
-        tokens = self._project_out(run_blocks(arrangement, stack, tokens, inputs), time)
-        return rearrange(
-            tokens,
-            "b (v t h w) (pt ph pw c) -> b v c (t pt) (h ph) (w pw)",
-            v=views,
-            t=t // p_t,
-            h=h // p_h,
-            pt=p_t,
-            ph=p_h,
-            pw=p_w,
+        tokens = self._modulate_out(run_blocks(arrangement, stack, tokens, inputs), time)
+        axes = {"v": views, "t": t // p_t, "h": h // p_h, "pt": p_t, "ph": p_h, "pw": p_w}
+        said = rearrange(self.proj_out(tokens), _UNPATCHED, **axes)
+        if self.reference_gate is None or references is None or reference_mask is None:
+            return said
+        return mix_in_reference(
+            said, rearrange(self.reference_gate(tokens), _UNPATCHED, **axes), references, reference_mask
         )
 
     def _check(self, latents: Tensor, text: Tensor, references: Tensor | None, reference_mask: Tensor | None) -> None:
@@ -285,10 +292,10 @@ class ViewTimeTransformer(WanTransformer3DModel):
             return self._gradient_checkpointing_func(layer, *arguments)
         return layer(*arguments)
 
-    def _project_out(self, tokens: Float[Tensor, "B L D"], time: Float[Tensor, "B *L D"]) -> Float[Tensor, "B L P"]:
+    def _modulate_out(self, tokens: Float[Tensor, "B L D"], time: Float[Tensor, "B *L D"]) -> Float[Tensor, "B L D"]:
         time = time if time.ndim == 3 else time.unsqueeze(1)
         shift, scale = (self.scale_shift_table + time.unsqueeze(-2)).to(tokens.device).unbind(-2)
-        return self.proj_out((self.norm_out(tokens.float()) * (1 + scale) + shift).type_as(tokens))
+        return (self.norm_out(tokens.float()) * (1 + scale) + shift).type_as(tokens)
 
 
 _CHOICES = {

@@ -17,7 +17,7 @@ from fourreal.train.loop import RunOptions, train
 from fourreal.train.recipe import ReconRecipe
 from fourreal.train.recon_recipes import mini as mini_recon
 from fourreal.train.recon_recipes import parameter_count, tiny_recipe
-from fourreal.train.recon_task import ReconTask, shown_views, truth_of
+from fourreal.train.recon_task import ReconTask, _believable, drawn_views, shown_views, truth_of
 
 
 def _run(out: Path, recipe: ReconRecipe | None = None, **options) -> None:
@@ -103,12 +103,42 @@ def test_perfect_depth_renders_the_other_views():
         depth=torch.where(truth.valid, truth.depth, 50.0)[None],
         gaussians=torch.zeros_like(prediction.gaussians),  # colours and footprints of the pixels themselves
     )
-    rendered, true = task._rendered(sample, frames, perfect, 0, rescale=False)
+    rendered, true = task._rendered(sample, frames, perfect, 0, rescale=False, views=range(3))
     assert cameras.batch_shape == (3,)
     # Every render is most like the true picture of its own view, the one not shown included.
     distances = (rendered[:, None] - true[None]).square().mean((2, 3, 4, 5))
     assert distances.argmin(1).tolist() == [0, 1, 2]
     assert distances.diagonal().max() < 0.02
+
+
+def test_rendered_views_are_drawn_by_the_sample_alone():
+    assert drawn_views(5, 0, 1, 2, 3) == drawn_views(5, 5, 1, 2, 3) == [0, 1, 2, 3, 4]
+    draws = [drawn_views(5, 2, 0, step, 0) for step in range(60)]
+    assert draws == [drawn_views(5, 2, 0, step, 0) for step in range(60)]
+    assert all(len(set(views)) == 2 and views == sorted(views) for views in draws)
+    assert {view for views in draws for view in views} == set(range(5))
+
+
+def test_rendering_fewer_views_renders_those_views():
+    recipe = tiny_recipe()
+    task = ReconTask(recipe, ALONE.device)
+    mixture = task.mixture(1)
+    sample = mixture.render([mixture.draft(0, 0)])[0]
+    frames = sample.grid.frames[None, shown_views(3, 2)]
+    prediction = task.model(frames)
+    everything, true = task._rendered(sample, frames, prediction, 0, rescale=False, views=range(3))
+    some, true_some = task._rendered(sample, frames, prediction, 0, rescale=False, views=[0, 2])
+    assert torch.allclose(some, everything[[0, 2]], atol=1e-6)
+    assert torch.equal(true_some, true[[0, 2]])
+
+
+def test_confidence_counts_only_once_depth_is_roughly_right():
+    task = ReconTask(tiny_recipe(), ALONE.device)
+    mixture = task.mixture(0)
+    truth, _ = truth_of(mixture.render([mixture.draft(0, 0)])[0], [0, 1], ALONE.device)
+    confidence = torch.full_like(truth.depth, 3.0)
+    assert torch.equal(_believable(confidence, truth.depth + 0.19, truth), confidence)
+    assert torch.equal(_believable(confidence, truth.depth + 0.21, truth), torch.ones_like(confidence))
 
 
 def test_truth_does_not_depend_on_which_way_the_views_run():
