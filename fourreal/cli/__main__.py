@@ -41,6 +41,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Train",
         "Train a video or a reconstruction model by a recipe; stop and resume at any step.",
     ),
+    "evaluate": (
+        "evaluate",
+        "Evaluate",
+        "Measure a model, or a baseline, by one of the papers' tables or by held-out worlds.",
+    ),
     "export": ("export", "Export", "Write a scene or its cameras in another program's format."),
     "info": ("info", "Info", "Say what a scene, a grid or a clip holds, or what this machine offers."),
 }

@@ -1,0 +1,159 @@
+"""Models as evaluation wants them: callables with a name, an identity and the size they were trained at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fourreal.core.configs import from_dict, read_json
+from fourreal.core.devices import resolve_device
+from fourreal.core.errors import InputError
+from fourreal.core.grid import VideoGrid
+from fourreal.eval.baselines import BASELINES, Completion
+from fourreal.eval.protocols.protocol import Reconstructor
+from fourreal.train.recipe import GridData
+from fourreal.video.training_size import TrainingSize
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a generator samples, and where models compute."""
+
+    steps: int = 16
+    sampler: str = "euler"
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A model ready to be evaluated.
+
+    Attributes:
+        identity: what tells it from others: hash of the weights, and how it samples.
+        trained_on: the grids of its training, where its folder says.
+        image_size: (height, width) it was made for, where the network itself says.
+    """
+
+    name: str
+    identity: Mapping[str, Any]
+    complete: Completion | None = None
+    reconstructor: Reconstructor | None = None
+    trained_on: TrainingSize | None = None
+    image_size: tuple[int, int] | None = None
+
+
+def find_generator(name: str, sampling: Sampling) -> Evaluated:
+    """A baseline by its name, or a generator: a released name or a folder.
+
+    Raises:
+        InputError: there is no such model, or its weights were not trained for grids.
+    """
+    if name in BASELINES:
+        return Evaluated(name, {}, complete=BASELINES[name])
+    from fourreal.video.extend import extend
+    from fourreal.video.generation_settings import GenerationSettings
+    from fourreal.video.generator import ViewTimeGenerator
+    from fourreal.video.model_folder import find_model_folder
+    from fourreal.video.weights import require_trained
+
+    folder = find_model_folder(name)
+    model = ViewTimeGenerator.from_pretrained(folder)
+    require_trained(model.transformer, "grid")
+    settings = GenerationSettings(
+        steps=sampling.steps,
+        sampler=sampling.sampler,  # pyright: ignore[reportArgumentType]
+        seed=sampling.seed,
+        device=sampling.device,
+    )
+    identity = {
+        "weights": weights_hash(model.transformer),
+        "steps": sampling.steps,
+        "sampler": sampling.sampler,
+        "seed": sampling.seed,
+    }
+
+    def complete(grid: VideoGrid) -> VideoGrid:
+        return extend(model, grid, settings=settings)
+
+    return Evaluated(
+        _called(name), identity, complete=complete, trained_on=model.training_size or training_size(folder)
+    )
+
+
+def find_reconstructor(name: str, sampling: Sampling) -> Evaluated:
+    """A reconstruction model by its name or folder.
+
+    Raises:
+        InputError: there is no such model, or its weights are random numbers.
+    """
+    from fourreal.recon.alignment import similarity_between
+    from fourreal.recon.reconstruct import network_size, reconstruct, resized
+    from fourreal.recon.target_cameras import predict_target_cameras
+    from fourreal.recon.weights import find_model
+
+    found = find_model(name)
+    if not found.trained:
+        raise InputError(f"the model '{name}' was never trained, so its figures would mean nothing; train it first")
+    device = resolve_device(sampling.device)
+    model = found.model.to(device)
+
+    @torch.no_grad()
+    def confidence(frames: Tensor) -> Tensor:
+        size = network_size((frames.shape[-2], frames.shape[-1]), model)
+        prediction = model(resized(frames, size).to(device)[None, :, None], with_points=False)
+        return prediction.depth_confidence[0, :, 0].cpu()
+
+    reconstructor = Reconstructor(
+        reconstruct=lambda grid: reconstruct(model, grid),
+        target_cameras=lambda inputs, targets: predict_target_cameras(model, inputs, targets).to("cpu"),
+        placed=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
+        confidence=confidence,
+    )
+    side = model.config.native_size
+    folder = Path(name)
+    return Evaluated(
+        found.name if found.name != "model" else _called(name),
+        {"weights": weights_hash(model), "trained_steps": found.trained_steps},
+        reconstructor=reconstructor,
+        trained_on=training_size(folder) if folder.is_dir() else None,
+        image_size=(side, side),
+    )
+
+
+def training_size(folder: Path) -> TrainingSize | None:
+    """The grids of the last stage of a model's training, by the manifest of the run it lies in.
+
+    Raises:
+        InputError: there is such a manifest and its sizes cannot be read.
+    """
+    file = folder.parent / MANIFEST
+    values = read_json(file) if file.is_file() else None
+    stages = values.get("recipe", {}).get("stages") if isinstance(values, dict) else None
+    if not stages:
+        return None
+    size = from_dict(GridData, stages[-1]["size"], f"{file}: size")
+    return TrainingSize(size.views, size.times, *size.image_size, fps=size.fps, arc_deg=size.arc_deg)
+
+
+def weights_hash(model: nn.Module) -> str:
+    """Sixteen hex digits of the SHA-256 of all weights with their names."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _called(name: str) -> str:
+    """A run's model is called after the run: runs/micro/model is 'micro'."""
+    path = Path(name)
+    return path.parent.name if path.name == "model" and path.parent.name else path.name or name

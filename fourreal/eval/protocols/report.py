@@ -1,0 +1,187 @@
+"""An evaluation on paper: `results.json` with every figure, and `results.md`, a table with the paper's rows in it."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import fourreal
+from fourreal.core.atomic import atomic_file
+from fourreal.eval.protocols.evaluate import Evaluation
+from fourreal.eval.protocols.protocol import Metric
+from fourreal.eval.scores import Measured, NotComputed, Score
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+def write_report(evaluation: Evaluation, out: Path, command: str = "") -> None:
+    """Write `results.json` and `results.md` into a folder, each whole or not at all.
+
+    Args:
+        command: what was typed, to be repeated.
+    """
+    for name, text in (("results.json", _json(evaluation, command)), ("results.md", _markdown(evaluation, command))):
+        with atomic_file(out / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
+def shown(score: Score, digits: int = 4) -> str:
+    """A score as text: value and interval, or a dash."""
+    if isinstance(score, NotComputed):
+        return "–"
+    text = number(score.value, digits)
+    if score.interval is None:
+        return text
+    return f"{text} [{number(score.interval.low, digits)}, {number(score.interval.high, digits)}]"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Four significant digits, whole numbers whole."""
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "–"
+    size = 0 if value == 0 else math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, min(digits - 1 - size, 5))}f}"
+
+
+# ---- JSON --------------------------------------------------------------------------------------
+
+
+def _json(evaluation: Evaluation, command: str) -> str:
+    protocol = evaluation.protocol
+    document = {
+        "protocol": protocol.name,
+        "title": protocol.title,
+        "command": command,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"fourreal": fourreal.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "model": evaluation.model,
+        "arms": {arm: dict(identity) for arm, identity in protocol.arms.items()},
+        "settings": dict(protocol.settings),
+        "metrics": {m.name: {"better": m.better, "unit": m.unit, "pooled": m.pooled} for m in protocol.metrics},
+        "scenes": list(protocol.scenes),
+        "scores": {arm: _plain_scores(scores) for arm, scores in evaluation.scores.items()},
+        "groups": {
+            group: {arm: _plain_scores(scores) for arm, scores in arms.items()}
+            for group, arms in evaluation.groups.items()
+        },
+        "against_best_baseline": {
+            metric: {"baseline": margin.baseline, **_plain(margin.difference)}
+            for metric, margin in evaluation.margins.items()
+        },
+        "per_scene": {
+            arm: {
+                scene: {
+                    **{metric: _finite(value) for metric, value in values.items()},
+                    "seconds": evaluation.stored[arm][scene].seconds,
+                }
+                for scene, values in scenes.items()
+            }
+            for arm, scenes in evaluation.per_scene.items()
+        },
+        "per_cell": {
+            arm: {
+                scene: {name: [_finite(v) for v in values.tolist()] for name, values in entry.score.cells.items()}
+                for scene, entry in scenes.items()
+            }
+            for arm, scenes in evaluation.stored.items()
+        },
+        "paper": [
+            {"place": t.place, "remark": t.remark, "columns": list(t.columns), "rows": [[n, *v] for n, v in t.rows]}
+            for t in protocol.paper
+        ],
+        "notes": list(protocol.notes),
+    }
+    return json.dumps(document, indent=1, allow_nan=False, default=str, ensure_ascii=False) + "\n"
+
+
+def _plain_scores(scores: Mapping[str, Score]) -> dict[str, Any]:
+    return {metric: _plain(score) for metric, score in scores.items()}
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    if isinstance(score, NotComputed):
+        return {"not_computed": score.reason}
+    interval = score.interval
+    ends = None if interval is None else [_finite(interval.low), _finite(interval.high)]
+    return {"value": _finite(score.value), "interval": ends, "samples": score.samples, "note": score.note}
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return value if math.isfinite(value) else None
+
+
+# ---- Markdown ----------------------------------------------------------------------------------
+
+
+def _markdown(evaluation: Evaluation, command: str) -> str:
+    protocol = evaluation.protocol
+    parts = [f"# {protocol.title}", ""]
+    if command:
+        parts += ["```bash", command, "```", ""]
+    parts += [f"{len(protocol.scenes)} scenes; in brackets 95 % bootstrap intervals over scenes.", ""]
+    parts += _table(evaluation, evaluation.scores, paper=True)
+    parts += _margins(evaluation)
+    for group, scores in evaluation.groups.items():
+        parts += ["", f"## {group[:1].upper()}{group[1:]}", "", f"{len(protocol.groups[group])} scenes.", ""]
+        parts += _table(evaluation, scores, paper=False)
+    parts += _remarks(evaluation)
+    return "\n".join(parts) + "\n"
+
+
+def _table(evaluation: Evaluation, scores: Mapping[str, Mapping[str, Score]], *, paper: bool) -> list[str]:
+    metrics = evaluation.protocol.metrics
+    lines = [
+        "| | " + " | ".join(_heading(metric) for metric in metrics) + " |",
+        "|---" * (len(metrics) + 1) + "|",
+    ]
+    for arm, values in scores.items():
+        name = f"**{arm}**" if arm == evaluation.model else arm
+        lines.append(_row(name, [shown(values[metric.name]) for metric in metrics]))
+    for table in evaluation.protocol.paper if paper else ():
+        for name, figures in table.rows:
+            printed = dict(zip(table.columns, figures, strict=True))
+            cells = ["" if (value := printed.get(m.name)) is None else f"{value:g}" for m in metrics]
+            lines.append(_row(f"*{table.place}: {name}*", cells))
+    return lines
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _heading(metric: Metric) -> str:
+    return f"{metric.name}{', ' + metric.unit if metric.unit else ''} {ARROWS[metric.better]}"
+
+
+def _margins(evaluation: Evaluation) -> list[str]:
+    if not evaluation.margins:
+        return []
+    lines = ["", "Against the best baseline of each metric, scene by scene (positive is better):", ""]
+    for metric, margin in evaluation.margins.items():
+        lines.append(f"- {metric}: {shown(margin.difference)} over {margin.baseline}")
+    return lines
+
+
+def _remarks(evaluation: Evaluation) -> list[str]:
+    protocol = evaluation.protocol
+    remarks = [*protocol.notes, *(f"{t.place}: {t.remark}" for t in protocol.paper if t.remark)]
+    for metric in protocol.metrics:
+        for arm, scores in evaluation.scores.items():
+            score = scores[metric.name]
+            said = score.note if isinstance(score, Measured) else score.reason
+            if said:
+                everybody = metric.name in protocol.absent
+                remarks.append(f"{metric.name}{'' if everybody else f', {arm}'}: {said}")
+                if everybody:
+                    break
+    if not remarks:
+        return []
+    return ["", "## Remarks", "", *(f"- {remark}" for remark in dict.fromkeys(remarks))]

@@ -1,0 +1,118 @@
+"""Scores of single scenes on disk, so that an interrupted evaluation goes on where it stopped.
+
+    OUT/scenes/ARM/SCENE.safetensors
+
+An entry carries a fingerprint of everything that decides it; one of another fingerprint is measured again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+import fourreal
+from fourreal.core.atomic import atomic_file
+from fourreal.eval.protocols.protocol import Exhibit, Protocol, SceneScore
+
+_PARTS = ("cells", "features", "references")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredScore:
+    """A scene's score and how long it took."""
+
+    score: SceneScore
+    seconds: float
+
+
+class SceneStore:
+    """The scores of one protocol under one folder. A damaged entry counts as absent."""
+
+    def __init__(self, out: Path, protocol: Protocol) -> None:
+        self.folder, self.protocol = out / "scenes", protocol
+
+    def load(self, scene: str, arm: str) -> StoredScore | None:
+        """What was measured before, if it still holds."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._path(scene, arm), "pt") as file:
+                record = json.loads((file.metadata() or {}).get("record", "{}"))
+                if record.get("fingerprint") != self._fingerprint(scene, arm):
+                    return None
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dictionary
+        except (OSError, SafetensorError, ValueError):
+            return None
+        parts = {part: _under(part, tensors) for part in _PARTS}
+        exhibit = _exhibit(_under("exhibit", tensors), record["place"])
+        return StoredScore(SceneScore(**parts, exhibit=exhibit, unmeasured=record["unmeasured"]), record["seconds"])
+
+    def save(self, scene: str, arm: str, stored: StoredScore) -> None:
+        """Keep a score; it appears whole or not at all."""
+        from safetensors.torch import save_file
+
+        score, tensors = stored.score, {}
+        for part in _PARTS:
+            tensors |= {f"{part}/{name}": value for name, value in getattr(score, part).items()}
+        place = None
+        if score.exhibit is not None:
+            place = list(score.exhibit.place)
+            pictures = {name: getattr(score.exhibit, name) for name in _PICTURES}
+            tensors |= {f"exhibit/{name}": picture for name, picture in pictures.items() if picture is not None}
+        record = {
+            "fingerprint": self._fingerprint(scene, arm),
+            "seconds": stored.seconds,
+            "place": place,
+            "unmeasured": dict(score.unmeasured),
+        }
+        whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        with atomic_file(self._path(scene, arm)) as partial:
+            save_file(whole, partial, {"record": json.dumps(record)})
+
+    def _path(self, scene: str, arm: str) -> Path:
+        return self.folder / file_name(arm) / f"{file_name(scene)}.safetensors"
+
+    def _fingerprint(self, scene: str, arm: str) -> str:
+        protocol = self.protocol
+        decides = {
+            "fourreal": fourreal.__version__,
+            "protocol": protocol.name,
+            "settings": dict(protocol.settings),
+            "arm": dict(protocol.arms[arm]),
+            "metrics": [metric.name for metric in protocol.metrics if metric.name not in protocol.absent],
+            "scene": scene,
+        }
+        return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+
+
+_PICTURES = ("worst", "worst_true", "frame", "slice", "slice_true")
+
+
+def file_name(text: str) -> str:
+    """A name that is safe in any file system, still readable, and different for different texts."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._") or "_"
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _under(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(part) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{part}/")}
+
+
+def _exhibit(pictures: Mapping[str, Tensor], place: Any) -> Exhibit | None:
+    if not pictures or place is None:
+        return None
+    return Exhibit(
+        pictures["worst"],
+        pictures.get("worst_true"),
+        (place[0], place[1]),
+        pictures["frame"],
+        pictures["slice"],
+        pictures.get("slice_true"),
+    )

@@ -1,0 +1,192 @@
+"""`worlds` and `worlds-recon`: this project's own tables, on procedural worlds that no training has seen.
+
+Everything is made from seeds, so that anybody can measure the same figures without fetching anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fourreal.core.cameras import Cameras
+from fourreal.core.configs import to_dict
+from fourreal.core.grid import VideoGrid, known_pattern
+from fourreal.core.rotations import rotation_angle_deg
+from fourreal.data.sample import GridSample
+from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
+from fourreal.eval.grid_pair import GridPair
+from fourreal.eval.grid_report import image_metrics_without_weights, lpips_metric, stand_in_distance_metric
+from fourreal.eval.image_metrics import MOVING_THRESHOLD
+from fourreal.eval.protocols.compared import Comparison, completions
+from fourreal.eval.protocols.novel_views import nearest_inputs, rendered
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Metric, Models, Protocol, SceneScore
+
+SCENES = 64
+INPUT_VIEWS, TARGET_VIEWS = (0, 2, 5, 7), (1, 3, 4, 6)
+RECON_TIMES, RECON_FPS = 4, 4.0
+NEAREST = "nearest input view"
+ROTATION, DEPTH = "rotation error", "depth AbsRel"
+
+
+@dataclass(frozen=True)
+class HeldOutWorlds:
+    """Which worlds: size and camera arcs as the model was trained with; surfaces without photographs.
+
+    Attributes:
+        arc_deg: the whole range; even scenes take its lower half, odd ones its upper half.
+    """
+
+    views: int = 8
+    times: int = 13
+    image_size: tuple[int, int] = (128, 128)
+    fps: float = 8.0
+    arc_deg: tuple[float, float] = (10.0, 80.0)
+
+    @property
+    def middle_arc_deg(self) -> float:
+        return sum(self.arc_deg) / 2
+
+    def config(self, scene: int) -> WorldConfig:
+        low, high = self.arc_deg
+        arc = (low, self.middle_arc_deg) if scene % 2 == 0 else (self.middle_arc_deg, high)
+        return WorldConfig(
+            views=self.views,
+            times=self.times,
+            image_size=self.image_size,
+            fps=self.fps,
+            arc_deg=arc,
+        )
+
+    def sample(self, scene: int) -> GridSample:
+        return render_world(make_world(self.config(scene), HELD_OUT_SEEDS + scene))
+
+
+def worlds(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE) -> Protocol:
+    """Completing the grids of 64 held-out worlds from their first row and first column.
+
+    Worlds have the seeds 900000 to 900063; even ones draw their camera arc from the lower half of the range, odd
+    ones from the upper half, and both halves are reported by themselves too. Only cells that were not given count.
+
+    Raises:
+        InputError: there is no generator.
+    """
+    scenes, groups = _scenes(held_out, extent)
+    arms = completions(models, "cross", "worlds")
+    order = ("PSNR", "PSNR (moving)", "SSIM")
+    image = {metric.name: metric for metric in image_metrics_without_weights()}
+    distances = [stand_in_distance_metric()] if extent.perceptual else []
+    comparison = Comparison([*(image[name] for name in order), *distances])
+    opened = _kept(held_out)
+
+    def score(scene: str, arm: str) -> SceneScore:
+        truth = opened(scenes.index(scene)).grid
+        made = arms[arm](truth.with_known("cross"))
+        return comparison.score(GridPair(scene, made, truth, known_pattern("cross", *truth.known.shape)))
+
+    return Protocol(
+        "worlds",
+        f"Held-out worlds: {held_out.views} views x {held_out.times} frames of {held_out.image_size[1]} x "
+        f"{held_out.image_size[0]}, first row and first column given",
+        scenes,
+        {arm: models.identity if arm == models.name else {} for arm in arms},
+        comparison.metrics,
+        score,
+        {**to_dict(held_out), "given": "cross", "first_seed": HELD_OUT_SEEDS, "moving_threshold": MOVING_THRESHOLD},
+        absent=comparison.absent,
+        groups=groups,
+    )
+
+
+def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE) -> Protocol:
+    """Reconstructing held-out worlds from 4 of 8 views at 4 times, looked at from the 4 views in between.
+
+    Target cameras are the true ones, taken into the reconstruction's world by the similarity between the true and
+    the reconstructed **input** cameras, so no target is looked at. The baseline is the input view that stands
+    nearest. Beside the pictures' metrics: the median over pairs of input views of the error of their relative
+    rotation, and the mean relative error of the depth rendered in the input views, after scaling by the ratio of
+    medians, over pixels that have a true depth and that the scene covers by half.
+
+    Raises:
+        InputError: there is no reconstruction model.
+    """
+    model = models.reconstruction("worlds-recon")
+    held_out = replace(held_out, views=len(INPUT_VIEWS) + len(TARGET_VIEWS), times=RECON_TIMES, fps=RECON_FPS)
+    scenes, groups = _scenes(held_out, extent)
+    distances = [stand_in_distance_metric(), lpips_metric("vgg")] if extent.perceptual else []
+    image = {metric.name: metric for metric in image_metrics_without_weights()}
+    comparison = Comparison([image["PSNR"], image["SSIM"], *distances])
+    opened = _kept(held_out)
+
+    def score(scene: str, arm: str) -> SceneScore:
+        sample = opened(scenes.index(scene))
+        inputs, targets = sample.grid.select(views=INPUT_VIEWS), sample.grid.select(views=TARGET_VIEWS)
+        nothing = known_pattern("none", *targets.known.shape)
+        assert inputs.cameras is not None
+        assert targets.cameras is not None
+        if arm == NEAREST:
+            return comparison.score(GridPair(scene, nearest_inputs(inputs, targets), targets, nothing))
+        made = model.reconstruct(VideoGrid.complete(inputs.frames, inputs.seconds))
+        cameras = model.placed(targets.cameras, inputs.cameras, made.cameras)
+        views = rendered(made, cameras, inputs, targets.seconds)
+        said = rendered(made, made.cameras, inputs, inputs.seconds)
+        extras = {
+            ROTATION: median_rotation_error_deg(made.cameras, inputs.cameras),
+            DEPTH: depth_abs_rel(said.depth, said.alpha, sample.depth[list(INPUT_VIEWS)]),
+        }
+        return comparison.score(GridPair(scene, views.grid, targets, nothing), extras)
+
+    size = held_out.image_size
+    settings: dict[str, Any] = {**to_dict(held_out), "inputs": list(INPUT_VIEWS), "targets": list(TARGET_VIEWS)}
+    return Protocol(
+        "worlds-recon",
+        f"Held-out worlds reconstructed from {len(INPUT_VIEWS)} views at {RECON_TIMES} times of {size[1]} x {size[0]}, "
+        f"seen from {len(TARGET_VIEWS)} unseen views between them",
+        scenes,
+        {models.name: models.identity, NEAREST: {}},
+        (*comparison.metrics, Metric(ROTATION, "lower", "degrees"), Metric(DEPTH, "lower")),
+        score,
+        {**settings, "first_seed": HELD_OUT_SEEDS},
+        absent=comparison.absent,
+        groups=groups,
+    )
+
+
+def median_rotation_error_deg(said: Cameras, true: Cameras) -> float:
+    """Median over pairs of views of the angle between the said and the true relative rotation, degrees."""
+    rotations, truth = said.world_to_cam[:, :3, :3], true.world_to_cam[:, :3, :3]
+    first, second = torch.triu_indices(len(rotations), len(rotations), 1)
+    errors = rotation_angle_deg(rotations[second] @ rotations[first].mT, truth[second] @ truth[first].mT)
+    return float(errors.median())
+
+
+def depth_abs_rel(
+    said: Float[Tensor, "V T H W"], alpha: Float[Tensor, "V T H W"], true: Float[Tensor, "V T H W"]
+) -> float:
+    """Mean of |said - true| / true after bringing the medians together; NaN where no pixel has both depths."""
+    valid = torch.isfinite(true) & (true > 0) & (alpha > 0.5) & (said > 0)
+    if not bool(valid.any()):
+        return float("nan")
+    ratio = true[valid].median() / said[valid].median()
+    return float(((said[valid] * ratio - true[valid]).abs() / true[valid]).mean())
+
+
+def _scenes(held_out: HeldOutWorlds, extent: Extent) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Names of the worlds, and those of the narrow and the wide half."""
+    scenes = extent.first([f"world-{HELD_OUT_SEEDS + number}" for number in range(SCENES)])
+    low, high = held_out.arc_deg
+    halves = {
+        f"narrow arcs, {low:g} to {held_out.middle_arc_deg:g} degrees": scenes[::2],
+        f"wide arcs, {held_out.middle_arc_deg:g} to {high:g} degrees": scenes[1::2],
+    }
+    return scenes, {name: half for name, half in halves.items() if half}
+
+
+def _kept(held_out: HeldOutWorlds) -> Callable[[int], GridSample]:
+    """Worlds by number; the last one is kept, because all arms look at it one after the other."""
+    return lru_cache(maxsize=1)(held_out.sample)
