@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from fourreal.core.cameras import Cameras
+    from fourreal.files.export import WorldUp
 
 SceneFormat = Literal["ply", "spz", "splat", "sog", "gltf", "4dgs", "usd"]
 CameraFormat = Literal["nerfstudio", "colmap"]
@@ -32,8 +36,9 @@ class Export:
     """Format to write."""
     out: Path
     """Folder (one file per time, cameras) or file (4dgs, usd) to write."""
-    up: Literal["y", "z"] = "z"
-    """Which world axis points up, told to formats that keep it (gltf, 4dgs, usd)."""
+    up: Literal["automatic", "z", "y", "-y"] = "automatic"
+    """Which world axis points up, for formats that say so (gltf, 4dgs, usd). automatic: the one nearest to what is
+    up for the input cameras, z without any. -y: the scene is turned upright, for no format can say it."""
     time: int | None = None
     """Cameras only: the one time (its index) whose images or points to write. nerfstudio and COLMAP expect a
     world that stands still."""
@@ -59,9 +64,19 @@ class Export:
             raise InputError(
                 f"{self.path} is a grid; it has frames and cameras but no Gaussians to write as {self.format}"
             )
+        scene = load_scene(self.path)
+        up = _nearest_up(scene.cameras) if self.up == "automatic" else self.up
         with progress_bar(f"export {self.format}") as progress:
-            written = export_scene(
-                load_scene(self.path), self.out, self.format, up=self.up, overwrite=self.overwrite, progress=progress
-            )
+            written = export_scene(scene, self.out, self.format, up=up, overwrite=self.overwrite, progress=progress)
         size = sum(path.stat().st_size for path in written)
         print(f"{self.out}: {len(written)} file{'s' * (len(written) > 1)}, {size / 1e6:.1f} MB")
+
+
+def _nearest_up(cameras: Cameras) -> WorldUp:
+    from fourreal.view.stage import axis_direction, world_up
+
+    if not len(cameras):
+        return "z"
+    found = world_up(cameras)
+    axes: tuple[WorldUp, ...] = ("z", "y", "-y")
+    return max(axes, key=lambda axis: float(axis_direction(axis) @ found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -29,6 +30,8 @@ class Page:
     """Grid folder whose frames are shown in the input cameras."""
     cameras: bool = True
     """Draw the input cameras."""
+    up: Literal["automatic", "x", "-x", "y", "-y", "z", "-z"] = "automatic"
+    """Which world axis points up; automatic takes what is up for the input cameras."""
 
     def run(self) -> None:
         from fourreal.core.progress import progress_bar
@@ -43,6 +46,7 @@ class Page:
             keep=self.keep,
             speed=self.speed,
             show_cameras=self.cameras,
+            up=self.up,
         )
         grid = None if self.grid is None else load_grid(self.grid).grid
         with progress_bar("page") as progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -30,6 +31,8 @@ class View:
     """Draw at most so many at a time, the most visible ones."""
     speed: float = 1.0
     """1 plays in the scene's own time."""
+    up: Literal["automatic", "x", "-x", "y", "-y", "z", "-z"] = "automatic"
+    """Which world axis points up; automatic takes what is up for the input cameras."""
 
     def run(self) -> None:
         from fourreal.files.grid_folder import StoredGrid, load_grid
@@ -45,7 +48,12 @@ class View:
             found = self.grid is not None or (beside.is_dir() and folder_kind(beside) == "grid")
             grid = load_grid(beside).grid if found else None
         options = ViewerOptions(
-            port=self.port, host=self.host, open_browser=self.open, max_gaussians=self.max_gaussians, speed=self.speed
+            port=self.port,
+            host=self.host,
+            open_browser=self.open,
+            max_gaussians=self.max_gaussians,
+            speed=self.speed,
+            up=self.up,
         )
         viewer = serve(scene=scene, grid=grid, options=options)
         for note in viewer.notes:

@@ -27,10 +27,19 @@ from fourreal.core.progress import Progress, silent
 from fourreal.files.fourdgs_file import UpAxis, write_4dgs, write_gltf
 from fourreal.files.packed import write_sog, write_splat, write_spz
 from fourreal.files.ply import write_ply
+from fourreal.files.upright import half_turned
 from fourreal.files.usd_file import write_usd
 
 MomentFormat = Literal["ply", "spz", "splat", "sog", "gltf"]
 ExportFormat = Literal["ply", "spz", "splat", "sog", "gltf", "4dgs", "usd"]
+
+WorldUp = Literal["z", "y", "-y"]
+"""Which world axis points up, for formats that say so (gltf, 4dgs, usd); the others keep the world as it is.
+
+z: worlds of this package. y: many captures. -y: reconstructions, whose world is their first camera's frame; no
+format can say it, so these scenes are turned upright by half a turn about x, and said to be y-up.
+"""
+SAY_UP = frozenset({"gltf", "4dgs", "usd"})
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "ply": (".ply",),
@@ -54,7 +63,7 @@ def export_scene(
     target: str | os.PathLike[str],
     format: ExportFormat,
     *,
-    up: UpAxis = "z",
+    up: WorldUp = "z",
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> tuple[Path, ...]:
@@ -63,7 +72,7 @@ def export_scene(
     Args:
         target: the folder to create, for formats of one moment; for others, and for a scene of
             one time when the name ends in the format's suffix, the file.
-        up: which world axis points up, for formats that say so (gltf, 4dgs, usd).
+        up: see `WorldUp`.
 
     Raises:
         InputError: the name does not suit the format, exists already, or cannot be written; a
@@ -72,12 +81,15 @@ def export_scene(
     target = Path(target)
     suffixes = SUFFIXES[format]
     steps = [scene.at(seconds) for seconds in scene.seconds.tolist()]
+    axis: UpAxis = "z" if up == "z" else "y"
+    if up == "-y" and format in SAY_UP:
+        steps = [half_turned(step) for step in steps]
     if format in ("4dgs", "usd"):
         _require_file_name(target, suffixes, overwrite)
         if format == "4dgs":
-            write_4dgs(target, steps, scene.seconds, up=up)
+            write_4dgs(target, steps, scene.seconds, up=axis)
         else:
-            write_usd(target, steps, scene.seconds, up=up)
+            write_usd(target, steps, scene.seconds, up=axis)
         progress(1, 1)
         return (target,)
     if target.suffix.lower() in suffixes:
@@ -86,13 +98,13 @@ def export_scene(
                 f"{target}: a {suffixes[0]} holds one moment and this scene has {len(steps)}; give a folder name"
             )
         _require_file_name(target, suffixes, overwrite)
-        _write_moment(target, steps[0], format, up)
+        _write_moment(target, steps[0], format, axis)
         progress(1, 1)
         return (target,)
     names = [f"t{index:03d}{suffixes[0]}" for index in range(len(steps))]
     with atomic_folder(target, overwrite=overwrite) as partial:
         for index, (name, step) in enumerate(zip(names, steps, strict=True)):
-            _write_moment(partial / name, step, format, up)
+            _write_moment(partial / name, step, format, axis)
             progress(index + 1, len(steps))
     return tuple(target / name for name in names)
 

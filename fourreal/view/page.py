@@ -20,13 +20,25 @@ from fourreal.core.gaussians import DynamicScene
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.view.layers import RigLayer, SplatLayer, rig_of
-from fourreal.view.stage import Stage
+from fourreal.view.stage import Stage, UpAxis
 from fourreal.view.viser_server import set_first_look, solid_color, start_server, stop_server
 
 CENTER_STEP = 2.0**-10  # stage units, a ten-thousandth of the viewing distance
 CLIENT_MB = 0.9  # the viewer's client without any scene, rounded up
 # What a Gaussian takes at the very least: a scene too large by this measure is not worth compressing.
 LEAST_BYTES_PER_GAUSSIAN = 2.0
+
+
+class PageTooLarge(InputError):
+    """The scene does not fit the page's limit.
+
+    Attributes:
+        keep: share of the Gaussians that would.
+    """
+
+    def __init__(self, message: str, keep: float) -> None:
+        super().__init__(message)
+        self.keep = keep
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class PageOptions:
         background: sRGB in [0, 1]; None is the page's white.
         show_cameras: draw the input cameras as small frusta.
         thumbnail_px: longer side of the frames in the frusta.
+        up: which world axis points up.
     """
 
     title: str = "fourreal scene"
@@ -52,6 +65,7 @@ class PageOptions:
     background: tuple[float, float, float] | None = None
     show_cameras: bool = True
     thumbnail_px: int = 96
+    up: UpAxis = "automatic"
 
     def __post_init__(self) -> None:
         if not self.max_mb > 0 or not self.speed > 0 or self.thumbnail_px < 1:
@@ -78,15 +92,15 @@ def write_page(
         The size of the file in bytes.
 
     Raises:
-        InputError: the page would be larger than `options.max_mb` (the message gives the size and how far
-            to thin), or cameras and grid do not fit.
+        PageTooLarge: the page would be larger than `options.max_mb`; says the size and how far to thin.
+        InputError: cameras and grid do not fit.
     """
     cameras = rig_of(scene, grid, cameras)
     _refuse_hopeless(scene, options)
     html = _record(scene, cameras, grid, options, progress)
     size_mb = len(html) / 1e6
     if size_mb > options.max_mb:
-        raise InputError(_too_large(scene, options, size_mb))
+        raise _too_large(scene, options, size_mb)
     with atomic_file(path) as partial:
         partial.write_bytes(html)
     return len(html)
@@ -95,7 +109,7 @@ def write_page(
 def _record(
     scene: DynamicScene, cameras: Cameras | None, grid: VideoGrid | None, options: PageOptions, progress: Progress
 ) -> bytes:
-    stage = Stage.of(scene, cameras)
+    stage = Stage.of(scene, cameras, options.up)
     # Recordings can only be taken from a server; this one is on a free local port that nobody visits.
     server = start_server("127.0.0.1", 0)
     try:
@@ -128,10 +142,10 @@ def _refuse_hopeless(scene: DynamicScene, options: PageOptions) -> None:
     embedded = options.keep * sum(len(scene.at(seconds)) for seconds in scene.seconds.tolist())
     least_mb = CLIENT_MB + embedded * LEAST_BYTES_PER_GAUSSIAN / 1e6
     if least_mb > options.max_mb:
-        raise InputError(_too_large(scene, options, least_mb, at_least=True))
+        raise _too_large(scene, options, least_mb, at_least=True)
 
 
-def _too_large(scene: DynamicScene, options: PageOptions, size_mb: float, *, at_least: bool = False) -> str:
+def _too_large(scene: DynamicScene, options: PageOptions, size_mb: float, *, at_least: bool = False) -> PageTooLarge:
     counts = [len(scene.at(seconds)) for seconds in scene.seconds.tolist()]
     # A little less than in proportion: the most visible Gaussians are not those that compress best.
     keep = options.keep * 0.93 * (options.max_mb - CLIENT_MB) / (size_mb - CLIENT_MB)
@@ -139,10 +153,11 @@ def _too_large(scene: DynamicScene, options: PageOptions, size_mb: float, *, at_
         f"keep {math.floor(keep * 1000) / 1000:g} of the Gaussians or raise max_mb" if keep > 0.001 else "raise max_mb"
     )
     size = f"{'at least ' if at_least else ''}{size_mb:.1f} MB"
-    return (
+    message = (
         f"the page would be {size} ({len(counts)} times x up to {max(counts)} Gaussians), more than the limit of "
         f"{options.max_mb:g} MB; {advice}"
     )
+    return PageTooLarge(message, max(keep, 0.0))
 
 
 def _escaped(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import webbrowser
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,15 +21,11 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.rotations import quat_to_matrix
 from fourreal.view.layers import GridWall, RigLayer, SplatLayer, rig_of
 from fourreal.view.panels import GridPanel, TimePanel
-from fourreal.view.stage import Stage, fov_y_deg
+from fourreal.view.stage import UP_AXES, Stage, UpAxis, axis_direction, fov_y_deg
 from fourreal.view.viser_server import set_first_look, solid_color, start_server, stop_server
 
 if TYPE_CHECKING:
     import viser
-
-UpAxis = Literal["automatic", "+x", "-x", "+y", "-y", "+z", "-z"]
-"""automatic: what is up for the input cameras, see `stage.world_up`."""
-UP_AXES: tuple[UpAxis, ...] = ("automatic", "+x", "-x", "+y", "-y", "+z", "-z")
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,7 @@ class ViewerOptions:
         background: sRGB in [0, 1].
         smooth: close the gaps between pixel-sized Gaussians, see `smoothing`; needs the input cameras.
         speed: 1 plays in the scene's own time.
+        up: which world axis points up; the visitor can change it.
         thumbnail_px: longer side of the frames in the frusta.
     """
 
@@ -54,6 +51,7 @@ class ViewerOptions:
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
     smooth: bool = True
     speed: float = 1.0
+    up: UpAxis = "automatic"
     thumbnail_px: int = 192
 
     def __post_init__(self) -> None:
@@ -105,7 +103,8 @@ class Viewer:
     ) -> None:
         self.server = start_server(options.host, options.port)
         self._done = threading.Event()
-        self.stage = Stage.of(scene, rig)
+        self.stage = Stage.of(scene, rig, options.up)
+        self._natural_up = Stage.of(scene, rig).up
         self.notes: tuple[str, ...] = ()
         self.layers: list[SplatLayer | RigLayer | GridWall | GridPanel] = []
         self.rig_layer: RigLayer | None = None
@@ -219,7 +218,7 @@ class Viewer:
         with gui.add_folder("Look"):
             self._show_cameras = gui.add_checkbox("Show cameras", True, visible=self.rig_layer is not None)
             self.background = gui.add_rgb("Background", tuple(solid_color(options.background)[0, 0].tolist()))
-            self.up_axis = gui.add_dropdown("Up", UP_AXES, initial_value="automatic")
+            self.up_axis = gui.add_dropdown("Up", UP_AXES, initial_value=options.up)
         scene.set_background_image(solid_color(options.background), format="png")
         self.background.on_update(
             lambda _: scene.set_background_image(np.full((4, 4, 3), self.background.value, np.uint8), format="png")
@@ -239,11 +238,7 @@ class Viewer:
                 self.look_through(event.client, self.grid_panel.view.value if self.grid_panel else 0)
 
     def _set_up(self, axis: UpAxis) -> None:
-        up = self.stage.up.numpy() if axis == "automatic" else _axis(axis)
+        up = (self._natural_up if axis == "automatic" else axis_direction(axis)).numpy()
         self.server.scene.set_up_direction(up)
         for client in self.server.get_clients().values():
             client.camera.up_direction = up
-
-
-def _axis(name: str) -> np.ndarray:
-    return np.eye(3)["xyz".index(name[1])] * (1.0 if name[0] == "+" else -1.0)

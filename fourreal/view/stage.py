@@ -9,6 +9,7 @@ the distance to it `STAGE_DISTANCE`. Axes keep their directions; which one is up
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,10 @@ from fourreal.splat.sh import view_colors
 STAGE_DISTANCE = 10.0
 STEP_FORWARD, STEP_BACK = 0.8, 2.2
 SNAP_TO_AXIS_DEG = 40.0
+
+UpAxis = Literal["automatic", "x", "-x", "y", "-y", "z", "-z"]
+"""Which world axis points up; automatic: what is up for the input cameras, see `world_up`, or z without any."""
+UP_AXES: tuple[UpAxis, ...] = ("automatic", "x", "-x", "y", "-y", "z", "-z")
 # Covariances travel as float16: below the first its steps are too coarse for a shape (and the splat
 # is far below a pixel), beyond the second they overflow.
 SMALLEST_STD, LARGEST_STD = 1e-3, 240.0
@@ -48,20 +53,27 @@ class Stage:
     fov_y_deg: float
 
     @classmethod
-    def of(cls, scene: DynamicScene | None, cameras: Cameras | None) -> Stage:
-        """The stage by what there is to go by.
+    def of(cls, scene: DynamicScene | None, cameras: Cameras | None, up: UpAxis = "automatic") -> Stage:
+        """The stage by what there is to go by; `up` overrules what the cameras say.
 
         With cameras alone there is nothing to see but them: then the viewer stands behind and above
         them. With nothing at all it looks along +y.
         """
         if cameras is not None:
             stage = cls.for_cameras(cameras)
+            stage = stage if up == "automatic" else replace(stage, up=axis_direction(up))
             behind = stage.eye * STEP_BACK + stage.up * 0.5 * STAGE_DISTANCE
             return stage if scene is not None else replace(stage, eye=behind, fov_y_deg=60.0)
+        eye, z_up = torch.tensor([0.0, -STAGE_DISTANCE, 0.0]), axis_direction("z")
+        stage = cls(torch.zeros(3), 1.0, z_up, eye, 60.0)
         if scene is not None:
-            return cls.for_gaussians(scene.at(float(scene.seconds[0])))
-        eye, up = torch.tensor([0.0, -STAGE_DISTANCE, 0.0]), torch.tensor([0.0, 0.0, 1.0])
-        return cls(torch.zeros(3), 1.0, up, eye, 60.0)
+            stage = cls.for_gaussians(scene.at(float(scene.seconds[0])))
+        if up == "automatic":
+            return stage
+        chosen = axis_direction(up)
+        right = chosen.roll(1).abs()
+        upright = torch.stack([right, torch.linalg.cross(chosen, right), chosen], -1)
+        return replace(stage, up=chosen, eye=upright @ stage.eye)
 
     @classmethod
     def for_cameras(cls, cameras: Cameras) -> Stage:
@@ -84,7 +96,7 @@ class Stage:
         origin = means.median(0).values if len(means) else torch.zeros(3)
         radius = float((means - origin).norm(dim=-1).quantile(0.9)) if len(means) else 1.0
         eye = torch.nn.functional.normalize(torch.tensor([1.0, -1.0, 0.6]), dim=0) * STAGE_DISTANCE
-        return cls(origin, STAGE_DISTANCE / max(2 * radius, 1e-9), torch.tensor([0.0, 0.0, 1.0]), eye, 60.0)
+        return cls(origin, STAGE_DISTANCE / max(2 * radius, 1e-9), axis_direction("z"), eye, 60.0)
 
     def points(self, points: Float[Tensor, "N 3"]) -> Float32[np.ndarray, "N 3"]:
         """World points on the stage."""
@@ -128,6 +140,11 @@ def stage_splats(gaussians: Gaussians, stage: Stage) -> StagedSplats:
 def _bytes(values: Float[Tensor, "N C"]) -> UInt8[np.ndarray, "N C"]:
     """[0, 1] to 0..255, rounded; the viewer itself would truncate."""
     return (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+
+
+def axis_direction(axis: str) -> Float[Tensor, "3"]:
+    """The unit direction of an axis such as "y" or "-y"."""
+    return torch.eye(3)["xyz".index(axis[-1])] * (-1.0 if axis[0] == "-" else 1.0)
 
 
 def world_up(cameras: Cameras) -> Float[Tensor, "3"]:

@@ -182,8 +182,15 @@ def test_the_up_axis_can_be_chosen():
         automatic = root()
         viewer.up_axis.value = "-y"
         assert not np.allclose(root(), automatic)
-        viewer.up_axis.value = "+z"
+        viewer.up_axis.value = "z"
         np.testing.assert_allclose(root(), automatic, atol=1e-6)
+    with serve(scene=moving_ball(2, 50), options=ViewerOptions(port=0, open_browser=False, up="-y")) as viewer:
+        assert viewer.up_axis.value == "-y"
+        assert viewer.stage.up.tolist() == [0, -1, 0]
+        asked = root()
+        viewer.up_axis.value = "automatic"
+        np.testing.assert_allclose(root(), automatic, atol=1e-6)
+        assert not np.allclose(asked, automatic)
 
 
 def test_bad_input_is_one_sentence():

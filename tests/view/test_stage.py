@@ -14,7 +14,17 @@ from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.gaussians import Gaussians
 from fourreal.core.rotations import axis_angle_to_matrix, quat_to_matrix, rigid
 from fourreal.splat.sh import sh_basis
-from fourreal.view.stage import LARGEST_STD, SMALLEST_STD, STAGE_DISTANCE, Stage, fov_y_deg, stage_splats, world_up
+from fourreal.view.stage import (
+    LARGEST_STD,
+    SMALLEST_STD,
+    STAGE_DISTANCE,
+    UP_AXES,
+    Stage,
+    axis_direction,
+    fov_y_deg,
+    stage_splats,
+    world_up,
+)
 
 
 def a_rigid_move() -> torch.Tensor:
@@ -121,3 +131,17 @@ def test_a_scene_without_cameras_is_within_view():
     stage = Stage.for_gaussians(step)
     distances = np.linalg.norm(stage.points(step.means), axis=-1)
     assert 0.3 * STAGE_DISTANCE < np.quantile(distances, 0.9) < 0.7 * STAGE_DISTANCE
+
+
+def test_the_up_axis_asked_for_overrules_the_cameras():
+    scene = moving_ball()
+    for axis in UP_AXES[1:]:
+        with_cameras, without = Stage.of(scene, rig(), axis), Stage.of(scene, None, axis)
+        assert torch.equal(with_cameras.up, axis_direction(axis))
+        assert torch.equal(with_cameras.eye, Stage.for_cameras(rig()).eye)  # still where a camera stood
+        # Without cameras the first look is from as far above the scene as it was.
+        natural = Stage.of(scene, None)
+        torch.testing.assert_close(without.eye @ without.up, natural.eye @ natural.up)
+        torch.testing.assert_close(without.eye.norm(), natural.eye.norm())
+    assert torch.equal(Stage.of(scene, None, "z").eye, Stage.of(scene, None).eye)
+    assert axis_direction("-y").tolist() == [0, -1, 0]
