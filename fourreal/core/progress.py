@@ -1,7 +1,7 @@
 """One calm progress bar with an honest time left; plain lines where there is no terminal.
 
-The estimate is the mean pace so far, which needs no tuning and does not jump; it is withheld
-until two steps are done, because the first step often pays for compilation.
+The estimate is the mean pace since the first report, which needs no tuning and does not jump. What was done before
+that report does not count: the first step often pays for compilation, and a resumed job begins far from zero.
 """
 
 from __future__ import annotations
@@ -48,23 +48,33 @@ def progress_bar(label: str) -> Iterator[Progress]:
 class _PlainLines:
     def __init__(self, label: str) -> None:
         self.label, self.started, self.printed = label, time.monotonic(), 0.0
+        self.pace = Pace()
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
+        left = self.pace.seconds_left(done, total, now)
         if done < total and now - max(self.printed, self.started) < PLAIN_LINE_EVERY_S:
             return
         self.printed = now
-        elapsed = now - self.started
         if done >= total:
-            timing = f"done in {elapsed:.1f} s"
+            timing = f"done in {now - self.started:.1f} s"
         else:
-            timing = f"about {remaining_s(elapsed, done, total):.0f} s left" if done >= 2 else "estimating"
+            timing = "estimating" if left is None else f"about {left:.0f} s left"
         print(f"{self.label}: {done}/{total}, {timing}", file=sys.stderr, flush=True)
 
 
-def remaining_s(elapsed_s: float, done: int, total: int) -> float:
-    """Seconds left at the mean pace so far."""
-    return elapsed_s / max(done, 1) * (total - done)
+class Pace:
+    """How fast a job goes on, from its own reports."""
+
+    def __init__(self) -> None:
+        self.first: tuple[int, float] | None = None
+
+    def seconds_left(self, done: int, total: int, now: float) -> float | None:
+        """Seconds left at the mean pace since the first report; None while there is no pace yet."""
+        if self.first is None or done < self.first[0]:
+            self.first = (done, now)
+        since, started = self.first
+        return None if done == since else (now - started) / (done - since) * (total - done)
 
 
 @contextlib.contextmanager
@@ -82,10 +92,11 @@ def _rich_bar(label: str) -> Iterator[Progress]:
     )
     with RichProgress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(label, total=None, left="")
-        started = time.monotonic()
+        pace = Pace()
 
         def report(done: int, total: int) -> None:
-            seconds = remaining_s(time.monotonic() - started, done, total)
-            bar.update(task, completed=done, total=total, left=f"{seconds:.0f} s left" if 2 <= done < total else "")
+            seconds = pace.seconds_left(done, total, time.monotonic())
+            left = "" if seconds is None or done >= total else f"{seconds:.0f} s left"
+            bar.update(task, completed=done, total=total, left=left)
 
         yield report

@@ -9,9 +9,17 @@ from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 
 
-def test_the_time_left_is_the_mean_pace() -> None:
-    assert progress.remaining_s(10.0, 4, 10) == pytest.approx(15.0)
-    assert progress.remaining_s(10.0, 10, 10) == 0
+def test_the_time_left_is_the_mean_pace_since_the_first_report() -> None:
+    pace = progress.Pace()
+    assert pace.seconds_left(1, 10, now=30.0) is None, "the first step may have compiled something"
+    assert pace.seconds_left(4, 10, now=36.0) == pytest.approx(12.0)
+    assert pace.seconds_left(10, 10, now=48.0) == 0
+
+
+def test_a_resumed_job_does_not_count_what_was_done_before() -> None:
+    pace = progress.Pace()
+    assert pace.seconds_left(900, 1000, now=0.0) is None
+    assert pace.seconds_left(901, 1000, now=5.0) == pytest.approx(495.0)
 
 
 def test_plain_lines_end_with_the_last_step(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,8 @@ def test_gradients_reach_the_gate_and_the_network():
     call(model, latents, torch.randn_like(latents), known_pattern("cross", 3, 2)[None]).square().mean().backward()
     assert model.reference_gate is not None
     for parameter in (model.reference_gate.projection.weight, model.proj_out.weight):
-        assert parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
+        assert parameter.grad is not None
+        assert bool(parameter.grad.abs().sum() > 0)
 
 
 def test_a_gate_that_starts_halfway_mixes_half():
