@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from fourreal.core.errors import InputError
     from fourreal.core.gaussians import DynamicScene, Gaussians, GaussianSequence
     from fourreal.core.grid import VideoGrid
+    from fourreal.pipeline import FourDPipeline
 
 __all__ = [
     "Cameras",
     "DynamicScene",
+    "FourDPipeline",
     "GaussianSequence",
     "Gaussians",
     "InputError",
@@ -32,6 +34,7 @@ __all__ = [
 _HOME = {
     "Cameras": "fourreal.core.cameras",
     "DynamicScene": "fourreal.core.gaussians",
+    "FourDPipeline": "fourreal.pipeline",
     "GaussianSequence": "fourreal.core.gaussians",
     "Gaussians": "fourreal.core.gaussians",
     "InputError": "fourreal.core.errors",

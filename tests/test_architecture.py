@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "eval": {"core", "data", "splat", "perception"},
     "view": {"core", "splat", "files"},
     "train": {"core", "splat", "perception", "data", "video", "recon", "eval"},
-    "pipeline": {"core", "video", "recon"},
+    "pipeline": {"core", "data", "video", "recon"},
+    "job": {"core", "splat", "files", "perception", "data", "video", "recon", "view", "pipeline"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "misc", "helpers", "common"}
 LINES_PER_FILE = 450

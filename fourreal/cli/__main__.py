@@ -16,6 +16,7 @@ from fourreal.core.errors import InputError
 # verb -> (module, class, what it does). The sentence is the class's first docstring line (a test compares them).
 VERBS: dict[str, tuple[str, str, str]] = {
     "synth": ("synth", "Synth", "Render procedural 4D worlds: grids with exact depth and cameras, and their scenes."),
+    "run": ("run", "Run", "Turn footage or a sentence into a 4D scene and a page to fly through it, in one go."),
     "import": ("import_footage", "ImportFootage", "Turn real footage into a view x time grid folder."),
     "generate": (
         "generate",

@@ -126,6 +126,22 @@ def read_clip(
     return Clip(torch.stack([kept[i] for i in keep]), _since_first(times, keep))
 
 
+def sample_clip(
+    clip: Clip,
+    *,
+    count: int | None = None,
+    fps: float | None = None,
+    size: tuple[int, int] | None = None,
+    start_s: float = 0.0,
+    end_s: float = math.inf,
+) -> Clip:
+    """`read_clip` for frames that are in memory already. Raises InputError as it does."""
+    times = clip.seconds.tolist()
+    keep = _choose(times, _within(times, start_s, end_s, "the clip"), count, fps, "the clip")
+    frames = clip.frames[keep]
+    return Clip(frames if size is None else fit(frames, size), _since_first(times, keep))
+
+
 def read_image(path: str | Path) -> Float[Tensor, "3 H W"]:
     """Read one image, upright (EXIF), transparent parts white. Raises InputError when it is none."""
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -248,7 +264,7 @@ def _since_first(times: Sequence[float], keep: Sequence[int]) -> Float[Tensor, "
     return torch.tensor([times[i] - times[keep[0]] for i in keep], dtype=torch.float32)
 
 
-def _within(times: Sequence[float], start_s: float, end_s: float, path: Path) -> list[int]:
+def _within(times: Sequence[float], start_s: float, end_s: float, path: str | Path) -> list[int]:
     """Indices of the frames in [start_s, end_s), counted from the first frame's time."""
     inside = [index for index, time in enumerate(times) if start_s <= time - times[0] < end_s]
     if not inside:
@@ -258,7 +274,9 @@ def _within(times: Sequence[float], start_s: float, end_s: float, path: Path) ->
     return inside
 
 
-def _choose(times: Sequence[float], inside: list[int], count: int | None, fps: float | None, path: Path) -> list[int]:
+def _choose(
+    times: Sequence[float], inside: list[int], count: int | None, fps: float | None, path: str | Path
+) -> list[int]:
     """Which of the frames `inside` to keep."""
     if fps is not None:
         stamps = np.asarray([times[i] - times[inside[0]] for i in inside])

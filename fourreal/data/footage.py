@@ -10,12 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.core.media import Clip, ClipInfo, probe_clip, read_clip, read_image
+from fourreal.core.media import Clip, ClipInfo, probe_clip, read_clip, read_image, sample_clip
 
 MAX_GRID_BYTES = 8 << 30
 CORNER_TOLERANCE = 0.03
@@ -92,18 +93,18 @@ def grid_from_cameras(rows: Sequence[Path], sampling: Sampling = Sampling()) -> 
                 f"{path} has {info.count} frames in {info.seconds[-1]:.2f} s but {rows[0]} has {first.count} in "
                 f"{first.seconds[-1]:.2f} s; synchronised cameras need clips of one length and rate, cut them first"
             )
-    _refuse_too_large(len(rows), _expected_times(first, sampling), sampling.size or first.image_size)
+    _refuse_too_large(len(rows), expected_times(first, sampling), sampling.size or first.image_size)
     clips = [_read(path, sampling) for path in rows]
     return VideoGrid.complete(torch.stack([clip.frames for clip in clips]), clips[0].seconds)
 
 
 def grid_from_videos(
-    fixed: Path | None, freeze: Path | None, sampling: Sampling = Sampling(), views: int | None = None
+    fixed: Path | Clip | None, freeze: Path | Clip | None, sampling: Sampling = Sampling(), views: int | None = None
 ) -> ImportedGrid:
     """A partly known grid from a fixed-view video (its row), a freeze-time video (its column), or both.
 
     Args:
-        fixed: a video from a camera that stands still.
+        fixed: a video from a camera that stands still; a file, or frames in memory.
         freeze: a video, or a folder of photos, that moves round a moment that stands still.
         sampling: cuts and samples the fixed-view video; its size holds for both.
         views: number of views to take of the freeze-time video, evenly (all when left out);
@@ -114,16 +115,16 @@ def grid_from_videos(
     """
     size = sampling.size
     if size is None and fixed is not None and freeze is not None:
-        size = probe_clip(fixed).image_size
+        size = info_of(fixed).image_size
     rows, columns = views or 8, sampling.times or 13
     if freeze is not None:
-        rows = views or probe_clip(freeze).count
+        rows = views or info_of(freeze).count
     if fixed is not None:
-        columns = _expected_times(probe_clip(fixed), sampling)
+        columns = expected_times(info_of(fixed), sampling)
     given = fixed or freeze
     if given is not None:
-        _refuse_too_large(rows, columns, size or probe_clip(given).image_size)
-    column = None if freeze is None else read_clip(freeze, count=views, size=size).frames
+        _refuse_too_large(rows, columns, size or info_of(given).image_size)
+    column = None if freeze is None else _read(freeze, Sampling(views, size=size)).frames
     row = None if fixed is None else _read(fixed, replace(sampling, size=size))
     # Without a fixed-view video the columns are yet to be generated: 13 at 8 per second unless said otherwise.
     seconds = row.seconds if row is not None else torch.arange(columns) / (sampling.fps or 8.0)
@@ -163,18 +164,25 @@ def grid_from_cells(pattern: str, sampling: Sampling = Sampling()) -> VideoGrid:
     return VideoGrid.complete(torch.stack([torch.stack(row) for row in frames]), seconds)
 
 
-def _read(path: Path, sampling: Sampling) -> Clip:
-    return read_clip(
-        path,
-        count=sampling.times,
-        fps=sampling.fps,
-        size=sampling.size,
-        start_s=sampling.start_s,
-        end_s=sampling.end_s,
-    )
+def info_of(source: Path | Clip) -> ClipInfo:
+    """`probe_clip`, also of frames in memory."""
+    if isinstance(source, Clip):
+        return ClipInfo(tuple(source.seconds.tolist()), source.image_size, "frames")
+    return probe_clip(source)
 
 
-def _expected_times(info: ClipInfo, sampling: Sampling) -> int:
+def _read(source: Path | Clip, sampling: Sampling) -> Clip:
+    cut: dict[str, Any] = {
+        "count": sampling.times,
+        "fps": sampling.fps,
+        "size": sampling.size,
+        "start_s": sampling.start_s,
+        "end_s": sampling.end_s,
+    }
+    return sample_clip(source, **cut) if isinstance(source, Clip) else read_clip(source, **cut)
+
+
+def expected_times(info: ClipInfo, sampling: Sampling) -> int:
     """How many frames of a clip the sampling takes, without reading it."""
     cut = [second for second in info.seconds if sampling.start_s <= second < sampling.end_s]
     if sampling.times is not None or not cut:

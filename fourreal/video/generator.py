@@ -105,7 +105,7 @@ class ViewTimeGenerator:
             shift=_released_shift(folder),
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
-            training_size=_training_size(folder, index),
+            training_size=read_training_size(folder),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -154,9 +154,12 @@ class ViewTimeGenerator:
         return "reference" if references else "none"
 
 
-def _training_size(folder: Path, index: Any) -> TrainingSize | None:
+def read_training_size(folder: Path) -> TrainingSize | None:
+    """What a model folder says about its training grids; no weight is read. Raises InputError when it is damaged."""
+    file = folder / "model_index.json"
+    index = read_json(file) if file.is_file() else {}
     values = index.get("training_size") if isinstance(index, dict) else None
-    return None if values is None else from_dict(TrainingSize, values, f"{folder / 'model_index.json'}: training_size")
+    return None if values is None else from_dict(TrainingSize, values, f"{file}: training_size")
 
 
 def _released_shift(folder: Path) -> float:

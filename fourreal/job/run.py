@@ -1,0 +1,167 @@
+"""run_job: the stages of a request, one after the other, each only when its result is not there already."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fourreal.core.errors import InputError
+from fourreal.core.folder_lock import locked
+from fourreal.job.content import hash_path, hash_values
+from fourreal.job.manifest import StageRecord, load_manifest, save_manifest
+from fourreal.job.memory import PeakMemory
+from fourreal.job.networks import Networks, find_networks
+from fourreal.job.request import JobRequest, StageName
+from fourreal.job.stages import Stage, Work, planned
+from fourreal.job.watch import Nobody, StagePlace, Watcher
+from fourreal.recon.reconstruct import LowConfidence
+from fourreal.video.notes import InputNote
+
+NOBODY = Nobody()
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """How a stage went. `reused`: it was finished before, and its record is from then."""
+
+    name: StageName
+    record: StageRecord
+    reused: bool
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run made and where."""
+
+    out: Path
+    stages: tuple[StageReport, ...]
+
+    def find(self, output: str) -> Path | None:
+        """A result by its name, `scene.html` for instance; None when this run did not get that far."""
+        made = any(output in stage.record.outputs for stage in self.stages)
+        return self.out / output if made else None
+
+
+def run_job(
+    request: JobRequest,
+    out: Path,
+    *,
+    watcher: Watcher = NOBODY,
+    redo: StageName | None = None,
+    until: StageName = "page",
+) -> RunReport:
+    """Do what is asked for, in a folder of its own.
+
+    A stage runs when its settings, or the content of what it reads, differ from when it last finished, or when
+    its results are gone or were changed; else they are kept. Interrupted anywhere, the next call goes on.
+
+    Args:
+        out: the run's folder; a new one, or one of an earlier run.
+        redo: run this stage in any case; those after it only where its results come out different.
+        until: the last stage to run.
+
+    Raises:
+        InputError: footage or weights are missing or unusable, the folder is in use or holds other things, or the
+            disk is full. What is finished stays.
+    """
+    load_manifest(out)
+    with locked(out), _full_disk_explained(out):
+        _remove_leftovers(out)
+        stages = planned(request, until)
+        if redo is not None and redo not in (stage.name for stage in stages):
+            raise InputError(f"the stage '{redo}' is to run again but is left out; leave out less")
+        networks = find_networks(request, reconstructs=any(stage.name == "reconstruct" for stage in stages))
+        manifest = replace(load_manifest(out), **_header(request, networks))
+        reports = []
+        for number, stage in enumerate(stages, 1):
+            place = StagePlace(stage.name, number, len(stages))
+            settings = stage.settings(request, networks)
+            key = hash_values({"settings": settings, "reads": {name: hash_path(out / name) for name in stage.reads}})
+            record = manifest.stages.get(stage.name)
+            if record is not None and record.key == key and stage.name != redo and _unchanged(out, stage, record):
+                watcher.reused(place)
+                reports.append(StageReport(stage.name, record, reused=True))
+                continue
+            record = _run(stage, Work(request, networks, out), watcher, place, StageRecord(key, settings))
+            manifest = manifest.with_stage(stage.name, record)
+            save_manifest(out, manifest)
+            reports.append(StageReport(stage.name, record, reused=False))
+        save_manifest(out, manifest)
+    return RunReport(out, tuple(reports))
+
+
+def _run(stage: Stage, work: Work, watcher: Watcher, place: StagePlace, begun: StageRecord) -> StageRecord:
+    started, memory = time.monotonic(), PeakMemory()
+    memory.start()
+    notes: list[str] = []
+    try:
+        with watcher.stage(place) as progress, _gathered(notes):
+            figures = stage.run(work, progress)
+    finally:
+        for sentence in notes:
+            watcher.note(sentence)
+    return replace(
+        begun,
+        outputs={name: hash_path(work.out / name) for name in stage.makes},
+        seconds=round(time.monotonic() - started, 2),
+        peak_mb=memory.peak_mb(),
+        figures=figures,
+        notes=notes,
+    )
+
+
+@contextlib.contextmanager
+def _gathered(notes: list[str]) -> Iterator[None]:
+    """Collect what the rooms have to say about inputs and results, each sentence once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InputNote)
+        warnings.simplefilter("always", LowConfidence)
+        try:
+            yield
+        finally:
+            ours = [str(w.message) for w in caught if issubclass(w.category, InputNote | LowConfidence)]
+            notes.extend(dict.fromkeys(ours))
+
+
+def _unchanged(out: Path, stage: Stage, record: StageRecord) -> bool:
+    return all((out / name).exists() and hash_path(out / name) == record.outputs.get(name) for name in stage.makes)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """What a killed run was writing. The folder is locked, so nobody is writing it now."""
+    for path in [*out.glob(".*.partial*"), *out.glob(".*.previous")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextlib.contextmanager
+def _full_disk_explained(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, InputError) else error
+        if not isinstance(cause, OSError) or cause.errno != errno.ENOSPC:
+            raise
+        raise InputError(
+            f"no space left on the disk for {out}; free some and run the same again: finished stages are kept"
+        ) from error
+
+
+def _header(request: JobRequest, networks: Networks) -> dict[str, Any]:
+    """What the manifest says before any stage. Names without folders: a path of this machine is nobody's business."""
+    names = {"model": request.model, "delta": request.delta, "base": request.base, "recon": request.recon}
+    hashes = networks.generator | ({"recon": networks.reconstructor["model"]} if networks.reconstructor else {})
+    return {
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "inputs": {
+            name: {"name": request.inputs[name].name, "sha256": value} for name, value in networks.input_hashes.items()
+        },
+        "models": {name: {"name": Path(str(names[name])).name, "sha256": value} for name, value in hashes.items()},
+    }

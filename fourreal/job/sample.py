@@ -1,0 +1,69 @@
+"""The pair of clips that comes with the package: one procedural world, seen by a fixed camera and round one moment.
+
+Made by `python -m fourreal.job.sample fourreal/samples`; `sample.json` says which world, so that the truth behind
+the clips can be rendered again.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from fourreal.core.configs import load_config, save_config
+from fourreal.core.media import write_video
+from fourreal.data.sample import GridSample
+from fourreal.data.worlds import WorldConfig, make_world, render_world
+
+FOLDER = Path(__file__).parents[1] / "samples"
+FIXED, FREEZE, CARD = "fixed.mp4", "freeze.mp4", "sample.json"
+
+
+@dataclass(frozen=True)
+class SampleCard:
+    """Which world the clips show."""
+
+    seed: int
+    worlds: WorldConfig
+    caption: str = ""
+    licence: str = "CC0-1.0"
+
+
+SAMPLE = SampleCard(
+    seed=900_000,
+    worlds=WorldConfig(
+        views=9,
+        times=9,
+        image_size=(128, 128),
+        fps=8.0,
+        background="walls",
+        rig="arc",
+        arc_deg=(24.0, 24.0),
+        texture_loudness=0.6,
+        max_groups=2,
+    ),
+)
+
+
+def sample_clips() -> tuple[Path, Path]:
+    """The fixed-view and the freeze-time clip."""
+    return FOLDER / FIXED, FOLDER / FREEZE
+
+
+def render_truth(card: SampleCard | None = None) -> GridSample:
+    """The whole grid that the two clips are the first row and the first column of, with exact cameras and depth."""
+    card = card or load_config(FOLDER / CARD, SampleCard)
+    return render_world(make_world(card.worlds, card.seed))
+
+
+def write_sample(folder: Path, card: SampleCard = SAMPLE) -> None:
+    """Render the pair. The same card is the same world; its encoding may differ with the version of FFmpeg."""
+    truth = render_truth(card)
+    fps = card.worlds.fps
+    write_video(folder / FIXED, truth.grid.frames[0], fps)
+    write_video(folder / FREEZE, truth.grid.frames[:, 0], fps)
+    save_config(folder / CARD, SampleCard(card.seed, card.worlds, truth.caption, card.licence))
+
+
+if __name__ == "__main__":
+    write_sample(Path(sys.argv[1]))

@@ -1,0 +1,227 @@
+"""The stages of a run: what each reads, makes and depends on.
+
+Between stages everything goes through the disk, so that a run that was interrupted and one that was not make
+the same files.
+
+    import       footage                  -> input/  preview.png
+    generate     input/                   -> grid/  contact.png
+    reconstruct  grid/                    -> scene/  reconstruction.png
+    render       scene/                   -> bullet_time.mp4
+    page         scene/  grid/            -> scene.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fourreal.core.configs import to_dict
+from fourreal.core.grid import VideoGrid
+from fourreal.core.media import write_image
+from fourreal.core.progress import Progress
+from fourreal.data.footage import ImportedGrid
+from fourreal.data.model_input import Footage, model_input
+from fourreal.files.grid_folder import GRID_MANIFEST, GridRecord, StoredGrid, load_grid, save_grid
+from fourreal.files.scene_folder import load_scene, save_scene
+from fourreal.job.footage_motion import tell_what_moves
+from fourreal.job.networks import Networks
+from fourreal.job.request import JobRequest, StageName
+from fourreal.pipeline import FourDPipeline, usual_grid
+from fourreal.recon.overview import draw_overview
+from fourreal.video.generation_settings import GenerationSettings
+from fourreal.video.notes import tell
+from fourreal.view.contact_sheet import write_contact_sheet
+from fourreal.view.movie import MovieOptions, plan_movie, write_movie
+from fourreal.view.page import PageOptions, PageTooLarge, write_page
+
+INPUT, PREVIEW = "input", "preview.png"
+GRID, CONTACT = "grid", "contact.png"
+SCENE, OVERVIEW = "scene", "reconstruction.png"
+MOVIE, PAGE = "bullet_time.mp4", "scene.html"
+
+MOVIE_PX = 384
+"""Longer side of the movie, where the grid's own frames are smaller: its Gaussians are smoothed for that."""
+
+LEAST_KEPT = 0.01
+"""A page with less of the scene than this shows dust."""
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage is given: the request, the networks it names, and the run's folder."""
+
+    request: JobRequest
+    networks: Networks
+    out: Path
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run.
+
+    Attributes:
+        reads: what other stages made that this one reads.
+        makes: files and folders in the run's folder.
+        settings: all else that decides the result, as plain JSON values.
+        run: does it; returns what it found out about the result.
+    """
+
+    name: StageName
+    reads: tuple[str, ...]
+    makes: tuple[str, ...]
+    settings: Callable[[JobRequest, Networks], dict[str, Any]]
+    run: Callable[[Work, Progress], Figures]
+
+
+def planned(request: JobRequest, until: StageName = "page") -> tuple[Stage, ...]:
+    """The stages of a request, in order. Words alone have nothing to import."""
+    stages = STAGES if request.inputs else (replace(STAGES[1], reads=()), *STAGES[2:])
+    last = next((i for i, stage in enumerate(stages) if stage.name == until), 0)
+    return tuple(stage for stage in stages[: last + 1] if stage.name not in request.skip)
+
+
+# ---- import -------------------------------------------------------------------------------------------
+
+
+def _import_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
+    return {"inputs": networks.input_hashes, "wish": _finite(to_dict(request.wish)), "usual": networks.usual_size}
+
+
+def _import(work: Work, progress: Progress) -> Figures:
+    request = work.request
+    if request.grid is not None:
+        stored = load_grid(request.grid)
+        imported, record = ImportedGrid(stored.grid), stored.record
+    else:
+        usual = usual_grid(work.networks.training_size)
+        fixed, freeze = _footage(request.fixed), _footage(request.freeze)
+        imported, record = model_input(fixed, freeze, usual, request.wish), GridRecord()
+        tell_what_moves(fixed, freeze, request.wish)
+    if imported.warning:
+        tell(imported.warning)
+    names = ", ".join(path.name for path in request.inputs.values())
+    record = replace(record, source=record.source or names, caption=request.prompt or record.caption)
+    save_grid(work.out / INPUT, imported.grid, record=record, storage="png", overwrite=True)
+    write_contact_sheet(work.out / PREVIEW, imported.grid)
+    progress(1, 1)
+    known = imported.grid.known
+    return {"known_cells": int(known.sum()), "cells": known.numel()} | (
+        {} if imported.corner_difference is None else {"corner_difference": round(imported.corner_difference, 4)}
+    )
+
+
+def _footage(path: Path | None) -> Footage | None:
+    """A grid folder as its grid; anything else is left to be read as a clip."""
+    if path is None or not (path / GRID_MANIFEST).is_file():
+        return path
+    return load_grid(path).grid
+
+
+# ---- generate -----------------------------------------------------------------------------------------
+
+
+def _generate_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
+    if not networks.generator:
+        return {"prompt": request.prompt}
+    asked = {"prompt": request.prompt, "steps": request.steps, "seed": request.seed, "models": networks.generator}
+    return asked if request.inputs else asked | {"wish": _finite(to_dict(request.wish))}
+
+
+def _generate(work: Work, progress: Progress) -> Figures:
+    request = work.request
+    stored = load_grid(work.out / INPUT) if request.inputs else None
+    if stored is not None and bool(stored.grid.known.all()):
+        grid = stored.grid
+        progress(1, 1)
+    else:
+        pipe = FourDPipeline.from_pretrained(
+            request.model, recon=None, delta=request.delta, base=request.base, device=request.device
+        )
+        settings = GenerationSettings(steps=request.steps, seed=request.seed, device=request.device)
+        if stored is None:
+            grid = pipe.imagine(request.prompt, request.wish, settings=settings, progress=progress)
+        else:
+            grid = pipe.complete(stored.grid, request.prompt, settings=settings, progress=progress)
+    save_grid(work.out / GRID, grid, record=_generated(request, stored, grid), storage="png", overwrite=True)
+    write_contact_sheet(work.out / CONTACT, grid)
+    return {"views": grid.num_views, "times": grid.num_times}
+
+
+def _generated(request: JobRequest, stored: StoredGrid | None, grid: VideoGrid) -> GridRecord:
+    """Depth, if there was any, belonged to known cells only, unless nothing was generated."""
+    if stored is None:
+        return GridRecord(caption=request.prompt, source=f"generated by {Path(request.model).name} from words")
+    if bool(stored.grid.known.all()):
+        return stored.record
+    source = f"generated by {Path(request.model).name} from: {stored.record.source}"
+    return replace(stored.record, depth=None, source=source)
+
+
+# ---- reconstruct --------------------------------------------------------------------------------------
+
+
+def _reconstruct_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
+    return {"models": networks.reconstructor}
+
+
+def _reconstruct(work: Work, progress: Progress) -> Figures:
+    request, stored = work.request, load_grid(work.out / GRID)
+    pipe = FourDPipeline.from_pretrained(None, recon=request.recon, device=request.device)
+    scene = pipe.reconstruct(stored.grid, progress=progress)
+    source = f"reconstructed by {Path(request.recon).name} from: {stored.record.source}"
+    words = {"caption": stored.record.caption, "source": source, "licence": stored.record.licence}
+    save_scene(work.out / SCENE, scene, **words, overwrite=True)
+    overview = draw_overview(scene, stored.grid)
+    write_image(work.out / OVERVIEW, overview.picture)
+    return {"gaussians": sum(map(len, scene.steps)), "input_psnr_db": round(overview.psnr_db, 2)}
+
+
+# ---- render and page ----------------------------------------------------------------------------------
+
+
+def _render(work: Work, progress: Progress) -> Figures:
+    scene = load_scene(work.out / SCENE)
+    height, width = scene.cameras.image_size
+    scale = max(1.0, MOVIE_PX / max(height, width))
+    plan = plan_movie(scene, "bullet", options=MovieOptions(size=(round(height * scale), round(width * scale))))
+    write_movie(work.out / MOVIE, scene, plan, progress=progress)
+    return {"frames": len(plan)}
+
+
+def _page(work: Work, progress: Progress) -> Figures:
+    scene, stored = load_scene(work.out / SCENE), load_grid(work.out / GRID)
+    options = PageOptions(title=stored.record.caption[:80] or "fourreal scene")
+    while True:
+        try:
+            size = write_page(scene, work.out / PAGE, grid=stored.grid, options=options, progress=progress)
+        except PageTooLarge as large:
+            if large.keep < LEAST_KEPT:
+                raise
+            options = replace(options, keep=large.keep)
+        else:
+            break
+    if options.keep < 1:
+        tell(f"the page shows the most visible {options.keep:.0%} of the Gaussians, so that it stays a page")
+    return {"megabytes": round(size / 1e6, 2), "keep": round(options.keep, 3)}
+
+
+def _finite(wish: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity; an open end is none."""
+    return {name: None if value == float("inf") else value for name, value in wish.items()}
+
+
+def _no_settings(version: int) -> Callable[[JobRequest, Networks], dict[str, Any]]:
+    return lambda request, networks: {"version": version}
+
+
+STAGES = (
+    Stage("import", (), (INPUT, PREVIEW), _import_settings, _import),
+    Stage("generate", (INPUT,), (GRID, CONTACT), _generate_settings, _generate),
+    Stage("reconstruct", (GRID,), (SCENE, OVERVIEW), _reconstruct_settings, _reconstruct),
+    Stage("render", (SCENE,), (MOVIE,), _no_settings(1), _render),
+    Stage("page", (SCENE, GRID), (PAGE,), _no_settings(1), _page),
+)

@@ -1,0 +1,57 @@
+"""The table at the end of a run: what was made, where, in how long, with how much memory, and what to do next."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fourreal.job.run import RunReport
+from fourreal.job.stages import CONTACT, GRID, MOVIE, PAGE, SCENE
+
+WHAT = {
+    "import": "input",
+    "generate": "grid",
+    "reconstruct": "Gaussians",
+    "render": "movie",
+    "page": "page",
+}
+
+
+def print_summary(report: RunReport) -> None:
+    """Print it to standard output, as wide as the terminal or as the text."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 100, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("stage", "what", "where", "time", "memory"):
+        table.add_column(name, justify="right" if name in ("time", "memory") else "left", no_wrap=True)
+    for stage in report.stages:
+        where = "  ".join(_shown(report.out, name) for name in stage.record.outputs)
+        seconds = "kept" if stage.reused else f"{stage.record.seconds:.1f} s"
+        memory = "  ".join(f"{value / 1e3:.2f} GB" for value in stage.record.peak_mb.values())
+        table.add_row(stage.name, WHAT[stage.name], where, seconds, memory)
+    console.print(f"{report.out}", highlight=False)
+    console.print(table, highlight=False)
+    for line in next_steps(report):
+        console.print(line, highlight=False)
+
+
+def next_steps(report: RunReport) -> list[str]:
+    """What to look at and what to do with it, as far as this run got."""
+    page, movie, contact, scene, grid = (report.find(name) for name in (PAGE, MOVIE, CONTACT, SCENE, GRID))
+    steps = []
+    if page is not None:
+        steps.append(f"Open {page} in a browser and fly through it.")
+    if movie is not None:
+        steps.append(f"Watch {movie}, or make another: fourreal movie {scene} --move orbit --out orbit.mp4")
+    if contact is not None:
+        steps.append(f"{contact} is the grid at a glance; fourreal view {grid} shows it along both axes.")
+    if scene is not None:
+        steps.append(f"To other programs: fourreal export {scene} --format ply --out splats")
+    return steps
+
+
+def _shown(out: Path, name: str) -> str:
+    return f"{name}/" if (out / name).is_dir() else name
