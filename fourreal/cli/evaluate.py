@@ -70,6 +70,7 @@ class Evaluate:
         from fourreal.core.folder_lock import locked
         from fourreal.core.progress import progress_bar
         from fourreal.eval.protocols.evaluate import evaluate
+        from fourreal.eval.protocols.plots import draw_plots
         from fourreal.eval.protocols.report import write_report
 
         with locked(self.out), _said_once():
@@ -77,6 +78,7 @@ class Evaluate:
             with progress_bar(f"evaluate {self.protocol}") as progress:
                 evaluation = evaluate(protocol, self.out, seed=self.seed, progress=progress)
         write_report(evaluation, self.out, _command())
+        draw_plots(evaluation, self.out)
         self._say(evaluation)
 
     def _protocol(self) -> Protocol:

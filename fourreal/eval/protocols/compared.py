@@ -10,15 +10,12 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from fourreal.core.errors import InputError
-from fourreal.core.grid import KnownPattern
-from fourreal.eval.baselines import BASELINES, Completion
 from fourreal.eval.feature_cache import FeatureCache
 from fourreal.eval.grid_frechet import grid_features
 from fourreal.eval.grid_pair import GridPair
 from fourreal.eval.grid_report import CellValues, PairMetric
 from fourreal.eval.grid_scans import METRIC_NAMES, Scan
-from fourreal.eval.protocols.protocol import Exhibit, Metric, Models, SceneScore
+from fourreal.eval.protocols.protocol import Exhibit, Metric, SceneScore
 from fourreal.perception.feature_network import VideoFeatures
 from fourreal.perception.needed_weights import MissingWeights
 
@@ -26,32 +23,6 @@ PSNR_CEILING_DB = 60.0
 """One perfect cell would make every mean infinite. 60 dB is an error of a quarter of an 8-bit step."""
 
 LINE_COLOUR = (255, 40, 40)
-
-_NEEDED_CELLS: dict[str, frozenset[KnownPattern]] = {
-    "copy-view": frozenset({"column", "cross"}),
-    "copy-time": frozenset({"row", "cross"}),
-    "change-add": frozenset({"cross"}),
-    "flow-warp": frozenset({"cross"}),
-    "nearest-view": frozenset({"row", "column", "cross"}),
-}
-
-
-def completions(models: Models, given: KnownPattern, table: str) -> dict[str, Completion]:
-    """The model and the baselines that can answer from such given cells, by name; the model comes first.
-
-    Raises:
-        InputError: there is no generator, or no such baseline, or one that needs other cells.
-    """
-    model = models.generator(table)
-    chosen = models.beside
-    if chosen is None:
-        chosen = tuple(name for name in BASELINES if given in _NEEDED_CELLS[name] and name != models.name)
-    for name in chosen:
-        if name not in BASELINES:
-            raise InputError(f"unknown baseline '{name}'; known are {', '.join(BASELINES)}")
-        if given not in _NEEDED_CELLS[name]:
-            raise InputError(f"the baseline {name} cannot answer in {table}, where the {given} of the grid is given")
-    return {models.name: model} | {name: BASELINES[name] for name in chosen if name != models.name}
 
 
 @dataclass(eq=False)

@@ -96,7 +96,11 @@ def summarise(protocol: Protocol, stored: Mapping[str, Mapping[str, StoredScore]
         }
         for arm, of_scenes in stored.items()
     }
-    margins = {m.name: margin for m in protocol.metrics if (margin := _margin(m, scores, per_scene, seed)) is not None}
+    margins = {
+        m.name: margin
+        for m in protocol.metrics
+        if (margin := _margin(protocol, m, scores, per_scene, seed)) is not None
+    }
     return Evaluation(protocol, scores, groups, per_scene, margins, stored)
 
 
@@ -134,14 +138,15 @@ def _score(protocol: Protocol, metric: Metric, scores: Sequence[SceneScore], see
 
 
 def _margin(
+    protocol: Protocol,
     metric: Metric,
     scores: Mapping[str, Mapping[str, Score]],
     per_scene: Mapping[str, Mapping[str, Mapping[str, float]]],
     seed: int,
 ) -> Margin | None:
     """Against the baseline with the best mean; over the scenes in which both have a value."""
-    model, *baselines = scores
-    found = {arm: score for arm in baselines if isinstance(score := scores[arm][metric.name], Measured)}
+    model = next(iter(protocol.arms))
+    found = {arm: score for arm in protocol.baselines if isinstance(score := scores[arm][metric.name], Measured)}
     if metric.pooled or not found or not isinstance(scores[model][metric.name], Measured):
         return None
     sign = 1 if metric.better == "higher" else -1

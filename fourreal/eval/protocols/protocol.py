@@ -144,7 +144,8 @@ class Protocol:
         name: as on the command line.
         title: one line for the report.
         scenes: names, in order.
-        arms: who answers: the model first, then baselines; to each, what else decides its figures.
+        arms: who answers, the model first; to each, what else decides its figures.
+        baselines: which of the arms the model is held against.
         metrics: the columns, computable or not.
         absent: by metric, why it cannot be computed at all (missing weights, another project's network).
         score: (scene, arm) to what the arm got there.
@@ -159,6 +160,7 @@ class Protocol:
     title: str
     scenes: tuple[str, ...]
     arms: Mapping[str, Mapping[str, Any]]
+    baselines: tuple[str, ...]
     metrics: tuple[Metric, ...]
     score: Callable[[str, str], SceneScore]
     settings: Mapping[str, Any]

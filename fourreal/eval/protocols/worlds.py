@@ -5,7 +5,6 @@ Everything is made from seeds, so that anybody can measure the same figures with
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -21,9 +20,9 @@ from fourreal.core.rotations import rotation_angle_deg
 from fourreal.data.sample import GridSample
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
 from fourreal.eval.grid_pair import GridPair
-from fourreal.eval.grid_report import image_metrics_without_weights, lpips_metric, stand_in_distance_metric
 from fourreal.eval.image_metrics import MOVING_THRESHOLD
-from fourreal.eval.protocols.compared import Comparison, completions
+from fourreal.eval.protocols.compared import Comparison
+from fourreal.eval.protocols.completing import Completing, completing, pair_metrics
 from fourreal.eval.protocols.novel_views import nearest_inputs, rendered
 from fourreal.eval.protocols.protocol import WHOLE, Extent, Metric, Models, Protocol, SceneScore
 
@@ -77,30 +76,19 @@ def worlds(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE) -> P
         InputError: there is no generator.
     """
     scenes, groups = _scenes(held_out, extent)
-    arms = completions(models, "cross", "worlds")
-    order = ("PSNR", "PSNR (moving)", "SSIM")
-    image = {metric.name: metric for metric in image_metrics_without_weights()}
-    distances = [stand_in_distance_metric()] if extent.perceptual else []
-    comparison = Comparison([*(image[name] for name in order), *distances])
-    opened = _kept(held_out)
-
-    def score(scene: str, arm: str) -> SceneScore:
-        truth = opened(scenes.index(scene)).grid
-        made = arms[arm](truth.with_known("cross"))
-        return comparison.score(GridPair(scene, made, truth, known_pattern("cross", *truth.known.shape)))
-
-    return Protocol(
+    size = held_out.image_size
+    table = Completing(
         "worlds",
-        f"Held-out worlds: {held_out.views} views x {held_out.times} frames of {held_out.image_size[1]} x "
-        f"{held_out.image_size[0]}, first row and first column given",
+        f"Held-out worlds: {held_out.views} views x {held_out.times} frames of {size[1]} x {size[0]}, first row and "
+        "first column given",
         scenes,
-        {arm: models.identity if arm == models.name else {} for arm in arms},
-        comparison.metrics,
-        score,
-        {**to_dict(held_out), "given": "cross", "first_seed": HELD_OUT_SEEDS, "moving_threshold": MOVING_THRESHOLD},
-        absent=comparison.absent,
+        lambda scene: held_out.sample(scenes.index(scene)).grid,
+        "cross",
+        ("PSNR", "PSNR (moving)", "SSIM", "ST-LPIPS (alex)"),
+        {**to_dict(held_out), "first_seed": HELD_OUT_SEEDS, "moving_threshold": MOVING_THRESHOLD},
         groups=groups,
     )
+    return completing(table, models, extent)
 
 
 def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE) -> Protocol:
@@ -118,10 +106,8 @@ def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE
     model = models.reconstruction("worlds-recon")
     held_out = replace(held_out, views=len(INPUT_VIEWS) + len(TARGET_VIEWS), times=RECON_TIMES, fps=RECON_FPS)
     scenes, groups = _scenes(held_out, extent)
-    distances = [stand_in_distance_metric(), lpips_metric("vgg")] if extent.perceptual else []
-    image = {metric.name: metric for metric in image_metrics_without_weights()}
-    comparison = Comparison([image["PSNR"], image["SSIM"], *distances])
-    opened = _kept(held_out)
+    comparison = Comparison(pair_metrics(("PSNR", "SSIM", "ST-LPIPS (alex)"), extent))
+    opened = lru_cache(maxsize=1)(held_out.sample)
 
     def score(scene: str, arm: str) -> SceneScore:
         sample = opened(scenes.index(scene))
@@ -149,6 +135,7 @@ def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE
         f"seen from {len(TARGET_VIEWS)} unseen views between them",
         scenes,
         {models.name: models.identity, NEAREST: {}},
+        (NEAREST,),
         (*comparison.metrics, Metric(ROTATION, "lower", "degrees"), Metric(DEPTH, "lower")),
         score,
         {**settings, "first_seed": HELD_OUT_SEEDS},
@@ -185,8 +172,3 @@ def _scenes(held_out: HeldOutWorlds, extent: Extent) -> tuple[tuple[str, ...], d
         f"wide arcs, {held_out.middle_arc_deg:g} to {high:g} degrees": scenes[1::2],
     }
     return scenes, {name: half for name, half in halves.items() if half}
-
-
-def _kept(held_out: HeldOutWorlds) -> Callable[[int], GridSample]:
-    """Worlds by number; the last one is kept, because all arms look at it one after the other."""
-    return lru_cache(maxsize=1)(held_out.sample)
