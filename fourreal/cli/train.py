@@ -49,6 +49,8 @@ class Train:
     """Of data, noise and first weights; the recipe's own when left out."""
     stage_steps: tuple[int, ...] | None = None
     """Length of every stage, instead of the recipe's."""
+    pace: float | None = None
+    """Everything that counts steps times this: stages, warm-ups, curricula. 0.1 is a tenth of the recipe."""
     base: str | None = None
     """Model to start from, instead of the recipe's: a folder or a released name."""
     shards: str | None = None
@@ -88,6 +90,7 @@ class Train:
             self.shards,
             self.batch,
             self.text,
+            self.pace,
         )
         recipe = find_recipe(self.kind, self.recipe, changes)
         processes = join_processes(self.device)

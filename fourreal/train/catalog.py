@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ class Changes:
         batch: of every stage.
         text: how a video recipe reads captions; none needs no text encoder.
         micro_batch: changes memory, not the result beyond rounding.
+        pace: how much longer (above 1) or shorter everything takes: stages, their warm-ups and their curricula.
     """
 
     seed: int | None = None
@@ -35,6 +37,7 @@ class Changes:
     shards: str | None = None
     batch: int | None = None
     text: Literal["none", "small"] | None = None
+    pace: float | None = None
 
 
 def find_recipe(kind: Literal["video", "recon"], name: str, changes: Changes = Changes()) -> Recipe:
@@ -75,4 +78,23 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
             )
         stages: Any = zip(recipe.stages, changes.stage_steps, strict=True)
         recipe = replace(recipe, stages=tuple(replace(stage, steps=steps) for stage, steps in stages))
+    if changes.pace is not None:
+        if not 0 < changes.pace < math.inf:
+            raise InputError(f"pace must be a positive number; got {changes.pace}")
+        slower: Any = recipe.stages
+        recipe = replace(recipe, stages=tuple(_paced(stage, changes.pace) for stage in slower))
     return recipe
+
+
+def _paced(stage: Any, pace: float) -> Any:
+    """The stage with everything that counts steps scaled; what there is at all stays at least a step."""
+
+    def scaled(steps: int) -> int:
+        return max(1, round(steps * pace)) if steps else 0
+
+    return replace(
+        stage,
+        steps=scaled(stage.steps),
+        size=replace(stage.size, curriculum_steps=scaled(stage.size.curriculum_steps)),
+        optimiser=replace(stage.optimiser, warmup=scaled(stage.optimiser.warmup)),
+    )

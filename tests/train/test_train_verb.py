@@ -148,3 +148,15 @@ def test_the_precision_of_gpus_runs_here_too():
     with torch.autocast("cpu", torch.bfloat16):
         rough = task.losses(samples, 1, 0, (0,))["loss"]
     assert float(rough.detach()) == pytest.approx(float(exact.detach()), rel=0.03)
+
+
+def test_another_pace_scales_all_that_counts_steps():
+    whole, short = (find_recipe("video", "mini", Changes(pace=pace)) for pace in (None, 0.1))
+    for stage, hurried in zip(whole.stages, short.stages, strict=True):
+        assert hurried.steps == round(stage.steps / 10)
+        assert hurried.size.curriculum_steps == round(stage.size.curriculum_steps / 10)
+        assert hurried.optimiser.warmup == round(stage.optimiser.warmup / 10)
+        assert (hurried.batch, hurried.optimiser.decay) == (stage.batch, stage.optimiser.decay)
+    assert [stage.steps for stage in find_recipe("recon", "tiny", Changes(pace=0.001)).stages] == [1, 1, 1]
+    with pytest.raises(InputError, match="pace must be a positive number"):
+        find_recipe("video", "mini", Changes(pace=0.0))
