@@ -6,6 +6,7 @@ Source: 4Real-Video-V2, section 3.1 "Grounded generation with reference videos",
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -59,53 +60,72 @@ def _patches(patch_embedding: nn.Module, latents: Float[Tensor, "B V C t h w"]) 
 
 
 class ReferenceGate(nn.Module):
-    """How much of its nearest reference each value of an output keeps, as a logit.
+    """What each value of an output takes over from the references, as two logits: what stays, and what changes.
 
     Not in the papers. A token of a small pixel model is narrower than the patch it stands for, so what stands still
-    would come out blurred; the gate lets it pass by the network.
+    would come out blurred, and light that changes everywhere would have to be painted anew; the gates let both pass
+    by the network.
     """
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
-        self.projection = nn.Linear(width, channels)
+        self.kept = nn.Linear(width, channels)
+        self.carried = nn.Linear(width, channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.zeros_(self.projection.weight)
-        nn.init.zeros_(self.projection.bias)
+        for layer, logit in ((self.kept, KEPT_AT_FIRST), (self.carried, CARRIED_AT_FIRST)):
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, logit)
 
-    def forward(self, tokens: Float[Tensor, "B L D"]) -> Float[Tensor, "B L P"]:
-        return self.projection(tokens)
-
-
-def mix_in_reference(
-    said: Float[Tensor, "B V C t h w"],
-    gate: Float[Tensor, "B V C t h w"],
-    references: Float[Tensor, "B V C t h w"],
-    known: Bool[Tensor, "B V t"],
-) -> Float[Tensor, "B V C t h w"]:
-    """The network's sample, mixed value by value with each cell's nearest reference; unchanged where there is none."""
-    nearest, found = nearest_references(references.to(said), known)
-    keep = torch.sigmoid(gate) * found[:, :, None, :, None, None]
-    return said + keep * (nearest - said)
+    def forward(self, tokens: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"]]:
+        return self.kept(tokens), self.carried(tokens)
 
 
-def nearest_references(
-    references: Float[Tensor, "B V C t h w"], known: Bool[Tensor, "B V t"]
-) -> tuple[Float[Tensor, "B V C t h w"], Bool[Tensor, "B V t"]]:
-    """For every cell the known one of its own view that is nearest in time, else the nearest view's at its time.
+KEPT_AT_FIRST, CARRIED_AT_FIRST = 2.0, 0.0
+"""Logits of a new gate: most of a reference stays, half of a change is carried over."""
 
-    Returns:
-        The references, and which cells have one.
+
+@dataclass(frozen=True)
+class Hints:
+    """What the references say of every cell.
+
+    Attributes:
+        nearest: the known latent of the own view that is nearest in time, else the nearest view's at the own time.
+        change: how the nearest known view changed between the time of `nearest` and now; zero where no view tells.
+        found: which cells have a `nearest`; it is zero elsewhere.
     """
+
+    nearest: Float[Tensor, "B V C t h w"]
+    change: Float[Tensor, "B V C t h w"]
+    found: Bool[Tensor, "B V t"]
+
+
+def mix_in_hints(
+    said: Float[Tensor, "B V C t h w"],
+    kept: Float[Tensor, "B V C t h w"],
+    carried: Float[Tensor, "B V C t h w"],
+    hints: Hints,
+) -> Float[Tensor, "B V C t h w"]:
+    """What the network said, on top of what its gates let pass; unchanged where there is nothing."""
+    return said + torch.sigmoid(kept) * hints.nearest + torch.sigmoid(carried) * hints.change
+
+
+def hints_of(references: Float[Tensor, "B V C t h w"], known: Bool[Tensor, "B V t"]) -> Hints:
+    """Read the known cells, and only those. With a cross known, nearest + change is the first frame of the own view
+    plus what has changed in the first view since."""
     _, views, _, times, _, _ = references.shape
     own, own_time = _nearest_known(known)
-    other, other_view = _nearest_known(known.mT)
-    time = torch.where(own, own_time, torch.arange(times, device=known.device))
-    view = torch.where(own, torch.arange(views, device=known.device)[:, None], other_view.mT)
+    other, other_view = (found.mT for found in _nearest_known(known.mT))
+    now, here = torch.arange(times, device=known.device), torch.arange(views, device=known.device)[:, None]
     sample = torch.arange(len(known), device=known.device)[:, None, None]
-    chosen = references[sample, view, :, time]
-    return rearrange(chosen, "b v t c h w -> b v c t h w"), own | other.mT
+    time, view = torch.where(own, own_time, now), torch.where(own, here, other_view)
+    cells = rearrange(references, "b v c t h w -> b v t c h w")
+    tells = own & other & known[sample, other_view, own_time]
+    nearest = cells[sample, view, time] * (own | other)[..., None, None, None]
+    change = (cells[sample, other_view, now] - cells[sample, other_view, own_time]) * tells[..., None, None, None]
+    back = "b v t c h w -> b v c t h w"
+    return Hints(rearrange(nearest, back), rearrange(change, back), own | other)
 
 
 def _nearest_known(known: Bool[Tensor, "B N M"]) -> tuple[Bool[Tensor, "B N M"], Int[Tensor, "B N M"]]:

@@ -30,7 +30,14 @@ from fourreal.video.arrangements import (
     run_blocks,
 )
 from fourreal.video.attention_processor import ViewTimeAttnProcessor
-from fourreal.video.conditioning import ContextMode, ContextTokens, ReferenceGate, embed_references, mix_in_reference
+from fourreal.video.conditioning import (
+    ContextMode,
+    ContextTokens,
+    ReferenceGate,
+    embed_references,
+    hints_of,
+    mix_in_hints,
+)
 from fourreal.video.flow import Prediction
 from fourreal.video.positions import AttentionPattern, TokenPlan, ViewEmbedding, ViewPositions, ViewTimeRotary
 from fourreal.video.token_grid import TokenGrid
@@ -63,8 +70,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
         query_gain, key_gain: initial gain of the RMS norms of queries and keys; above 1 lets a small new
             model form sharp matches early. Without effect on loaded weights.
         context_tokens: learned tokens for freeze-time and dynamic videos beside the text (V1, section 3.1).
-        gate: the output keeps, value by value, as much of the cell's nearest reference as a learned gate says; for
-            small pixel models, whose tokens are narrower than the patches they stand for.
+        gate: to the output is added, value by value, as much of the references as learned gates say; for small pixel
+            models, whose tokens are narrower than the patches they stand for.
         trained: what the weights are good for.
     """
 
@@ -231,9 +238,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
         said = rearrange(self.proj_out(tokens), _UNPATCHED, **axes)
         if self.reference_gate is None or references is None or reference_mask is None:
             return said
-        return mix_in_reference(
-            said, rearrange(self.reference_gate(tokens), _UNPATCHED, **axes), references, reference_mask
-        )
+        kept, carried = (rearrange(gate, _UNPATCHED, **axes).to(references) for gate in self.reference_gate(tokens))
+        return mix_in_hints(said.to(references), kept, carried, hints_of(references, reference_mask))
 
     def _check(self, latents: Tensor, text: Tensor, references: Tensor | None, reference_mask: Tensor | None) -> None:
         config = self.config
