@@ -25,7 +25,7 @@ from fourreal.data.footage import ImportedGrid
 from fourreal.data.model_input import Footage, model_input
 from fourreal.files.grid_folder import GRID_MANIFEST, GridRecord, StoredGrid, load_grid, save_grid
 from fourreal.files.scene_folder import load_scene, save_scene
-from fourreal.job.footage_motion import tell_what_moves
+from fourreal.job.footage_motion import tell_of_moving_camera, tell_of_moving_things
 from fourreal.job.networks import Networks
 from fourreal.job.request import JobRequest, StageName
 from fourreal.pipeline import FourDPipeline, usual_grid
@@ -100,7 +100,7 @@ def _import(work: Work, progress: Progress) -> Figures:
         usual = usual_grid(work.networks.training_size)
         fixed, freeze = _footage(request.fixed), _footage(request.freeze)
         imported, record = model_input(fixed, freeze, usual, request.wish), GridRecord()
-        tell_what_moves(fixed, freeze, request.wish)
+        _tell_what_moves(imported.grid, request, freeze)
     if imported.warning:
         tell(imported.warning)
     names = ", ".join(path.name for path in request.inputs.values())
@@ -112,6 +112,14 @@ def _import(work: Work, progress: Progress) -> Figures:
     return {"known_cells": int(known.sum()), "cells": known.numel()} | (
         {} if imported.corner_difference is None else {"corner_difference": round(imported.corner_difference, 4)}
     )
+
+
+def _tell_what_moves(grid: VideoGrid, request: JobRequest, freeze: Footage | None) -> None:
+    """Clips only: a grid folder's rows and columns are what they say."""
+    if request.fixed is not None and bool(grid.known[0].all()):
+        tell_of_moving_camera(grid.frames[0])
+    if isinstance(freeze, Path):
+        tell_of_moving_things(freeze)
 
 
 def _footage(path: Path | None) -> Footage | None:
