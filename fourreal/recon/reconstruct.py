@@ -126,6 +126,7 @@ def reconstruct(
         doubts.add_confidence(geometry.confidence)
         step = _gaussians(geometry, settings)
         steps[time] = (merge_voxels(step, voxel) if voxel > 0 else step).to("cpu")
+        del geometry, step  # its tensors are views of a whole chunk's, which would outlive the next chunk's
     assert cameras is not None
     doubts.warn()
     ordered = tuple(steps[time] for time in range(grid.num_times))
@@ -182,24 +183,36 @@ def _geometry(
         prediction = _predict(model, batch, camera_tokens, settings)
         if camera_tokens is None or first_depth is None:
             camera_tokens, first_depth = prediction.camera_tokens, prediction.depth[0, :, 0].clone()
-        for sample, window in enumerate(chunk):
-            scale = float((first_depth / prediction.depth[sample, :, 0]).median())
-            rig = prediction.cameras[sample]
-            # Shared cameras are the first window's and have its scale already.
-            rig = rig.moved(rig.world_to_cam[0, 0], 1.0 if model.config.share_cameras else scale)
-            for place in window.answers:
-                raw = None if prediction.gaussians is None else prediction.gaussians[sample, :, place]
-                yield (
-                    window.times[place],
-                    _TimeGeometry(
-                        batch[sample, :, place],
-                        scale * prediction.depth[sample, :, place],
-                        prediction.depth_confidence[sample, :, place],
-                        raw,
-                        rig[:, place],
-                    ),
-                )
+        yield from _answers(model, chunk, batch, prediction, first_depth)
+        del batch, prediction
         progress(done, len(chunks))
+
+
+def _answers(
+    model: ReconModel,
+    chunk: Sequence[Window],
+    batch: Float[Tensor, "B V T 3 H W"],
+    prediction: Prediction,
+    first_depth: Float[Tensor, "V H W"],
+) -> Iterator[tuple[int, _TimeGeometry]]:
+    """The times a chunk answers for, in the scale of the first window's depth."""
+    for sample, window in enumerate(chunk):
+        scale = float((first_depth / prediction.depth[sample, :, 0]).median())
+        rig = prediction.cameras[sample]
+        # Shared cameras are the first window's and have its scale already.
+        rig = rig.moved(rig.world_to_cam[0, 0], 1.0 if model.config.share_cameras else scale)
+        for place in window.answers:
+            raw = None if prediction.gaussians is None else prediction.gaussians[sample, :, place]
+            yield (
+                window.times[place],
+                _TimeGeometry(
+                    batch[sample, :, place],
+                    scale * prediction.depth[sample, :, place],
+                    prediction.depth_confidence[sample, :, place],
+                    raw,
+                    rig[:, place],
+                ),
+            )
 
 
 @torch.no_grad()

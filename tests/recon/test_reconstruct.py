@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -78,6 +80,23 @@ def test_every_window_answers_in_the_scale_of_the_first():
     for time in range(7):
         here, there = (float(scene.steps[time].means[:, 2].median()) for scene in (once, windowed))
         assert there == pytest.approx(here, rel=0.5)
+
+
+def test_a_chunk_is_forgotten_before_the_next_is_computed():
+    model = awake_model()
+    alive: list[weakref.ref] = []
+
+    def before(*_) -> None:
+        gc.collect()
+        assert [answer for answer in alive if answer() is not None] == []
+
+    def after(module, given, answer) -> None:
+        alive.extend(weakref.ref(part.untyped_storage()) for part in (answer.depth, answer.gaussians, given[0]))
+
+    model.register_forward_pre_hook(before)
+    model.register_forward_hook(after)
+    reconstruct(model, _grid(times=6), ReconstructSettings(window_times=2, window_overlap=0))
+    assert len(alive) > 6
 
 
 def test_progress_is_told_after_every_chunk():
