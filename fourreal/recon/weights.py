@@ -104,11 +104,11 @@ def save_model(
 
     Args:
         trained_steps: optimiser steps behind the weights.
-        half: store float16, for shipping; half the size, about 3 digits.
+        half: store bfloat16, for shipping; half the size, 2 to 3 digits.
     """
     from safetensors.torch import save_file
 
-    dtype = torch.float16 if half else torch.float32
+    dtype = torch.bfloat16 if half else torch.float32
     tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     with atomic_folder(folder, overwrite=overwrite) as partial:
         save_config(partial / CONFIG_FILE, ModelCard(model.config, trained_steps))
