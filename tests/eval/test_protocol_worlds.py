@@ -149,7 +149,7 @@ def test_wrong_answers_are_refused_by_scene(tmp_path: Path) -> None:
     def broken(grid: VideoGrid) -> VideoGrid:
         return VideoGrid.complete(grid.frames.clone().index_fill(0, torch.tensor([1]), math.nan), grid.seconds)
 
-    for model, says in ((small, r"scene 'world-900000', x: .*\(24, 16\), truth \(24, 24\)"), (broken, "NaN")):
+    for model, says in ((small, r"x, scene 'world-900000': .*\(24, 16\), truth \(24, 24\)"), (broken, "NaN")):
         with pytest.raises(InputError, match=says):
             evaluate(worlds(Models("x", complete=model, beside=()), SMALL, TWO), tmp_path)
     with pytest.raises(InputError, match="unknown baseline 'best'"):

@@ -195,9 +195,9 @@ def _fitted(
 def _chosen(items: Sequence[Item], indices: tuple[int, ...] | None, what: str, where: Path) -> list[Item]:
     if indices is None:
         return list(items)
-    for index in indices:
-        if not 0 <= index < len(items):
-            raise InputError(f"{where} has {len(items)} {what}s; there is no {what} {index}")
+    missing = [index for index in indices if not 0 <= index < len(items)]
+    if missing:
+        raise InputError(f"{where} has {len(items)} {what}s; there is no {what} {', '.join(map(str, missing))}")
     if not indices:
         raise InputError(f"at least one {what} must be chosen")
     return [items[index] for index in indices]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from fourreal.core.errors import InputError
+from fourreal.core.grid import VideoGrid, known_pattern
 from fourreal.eval.feature_cache import FeatureCache
 from fourreal.eval.grid_frechet import grid_features
 from fourreal.eval.grid_pair import GridPair
@@ -63,18 +65,31 @@ class Comparison:
             extras: figures of the scene as a whole, by metric.
         """
         cells: dict[str, Tensor] = {}
+        unmeasured: dict[str, str] = {}
         for name, (metric, values) in self._ready.items():
-            found = values(pair)
+            try:
+                found = values(pair)
+            except InputError as error:
+                # The pair itself was checked, so this metric does not apply to it: pictures smaller than its window.
+                unmeasured[name] = str(error)
+                continue
             cells[name] = found.clamp(max=PSNR_CEILING_DB) if metric.unit == "dB" else found
         for name, value in (extras or {}).items():
             cells[name] = torch.tensor([value])
         features: dict[str, Tensor] = {}
         references: dict[str, Tensor] = {}
         if self.network is not None and not isinstance(self.network, MissingWeights):
+            made, true = (_made_part(grid, pair.given) for grid in (pair.generated, pair.truth))
             for scan in self.scans:
-                features[METRIC_NAMES[scan]] = grid_features([pair.generated], scan, self.network, self.cache)
-                references[METRIC_NAMES[scan]] = grid_features([pair.truth], scan, self.network, self.cache)
-        return SceneScore(cells, features, references, exhibit_of(pair, cells.get("PSNR")))
+                features[METRIC_NAMES[scan]] = grid_features([made], scan, self.network, self.cache)
+                references[METRIC_NAMES[scan]] = grid_features([true], scan, self.network, self.cache)
+        return SceneScore(cells, features, references, exhibit_of(pair, cells.get("PSNR")), unmeasured)
+
+
+def _made_part(grid: VideoGrid, given: Bool[Tensor, "V T"]) -> VideoGrid:
+    """The grid without the rows and columns that were given as a whole: copies are no results."""
+    rows, columns = (torch.nonzero(~given.all(axis)).flatten().tolist() for axis in (1, 0))
+    return grid.select(rows, columns)
 
 
 def exhibit_of(pair: GridPair, quality: Float[Tensor, "N"] | None = None) -> Exhibit:
@@ -101,6 +116,14 @@ def exhibit_of(pair: GridPair, quality: Float[Tensor, "N"] | None = None) -> Exh
         to_bytes(rearrange(pair.generated.frames[view, :, :, :, line], "t c h -> c h t")),
         to_bytes(rearrange(pair.truth.frames[view, :, :, :, line], "t c h -> c h t")),
     )
+
+
+def exhibit_without_truth(made: VideoGrid) -> Exhibit:
+    """The last cell of the grid, and the slice through time of the last view in which most changes."""
+    nothing = known_pattern("none", *made.known.shape)
+    exhibit = exhibit_of(GridPair("", made, made, nothing))
+    place = (made.num_views - 1, made.num_times - 1)
+    return replace(exhibit, worst=to_bytes(made.frames[place]), worst_true=None, place=place, slice_true=None)
 
 
 def to_bytes(picture: Float[Tensor, "3 _ _"]) -> UInt8[Tensor, "3 _ _"]:

@@ -76,7 +76,8 @@ def _measured(protocol: Protocol, store: SceneStore, scene: str, arm: str) -> St
     try:
         score = protocol.score(scene, arm)
     except InputError as error:
-        raise InputError(f"scene '{scene}', {arm}: {error}") from error
+        said = str(error).removeprefix(f"scene '{scene}': ")
+        raise InputError(f"{arm}, scene '{scene}': {said}") from error
     result = StoredScore(score, time.monotonic() - started)
     store.save(scene, arm, result)
     return result

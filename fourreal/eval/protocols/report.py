@@ -43,11 +43,11 @@ def shown(score: Score, digits: int = 4) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Four significant digits, whole numbers whole."""
+    """As many significant digits, without an exponent."""
     if not math.isfinite(value):
         return "∞" if value > 0 else "–"
     size = 0 if value == 0 else math.floor(math.log10(abs(value)))
-    return f"{value:.{max(0, min(digits - 1 - size, 5))}f}"
+    return f"{value:.{max(0, min(digits - 1 - size, 7))}f}"
 
 
 # ---- JSON --------------------------------------------------------------------------------------
@@ -126,14 +126,19 @@ def _markdown(evaluation: Evaluation, command: str) -> str:
     parts = [f"# {protocol.title}", ""]
     if command:
         parts += ["```bash", command, "```", ""]
-    parts += [f"{len(protocol.scenes)} scenes; in brackets 95 % bootstrap intervals over scenes.", ""]
+    spread = "one gives no interval" if len(protocol.scenes) == 1 else "in brackets 95 % bootstrap intervals over them"
+    parts += [f"{_scenes(protocol.scenes)}; {spread}.", ""]
     parts += _table(evaluation, evaluation.scores, paper=True)
     parts += _margins(evaluation)
     for group, scores in evaluation.groups.items():
-        parts += ["", f"## {group[:1].upper()}{group[1:]}", "", f"{len(protocol.groups[group])} scenes.", ""]
+        parts += ["", f"## {group[:1].upper()}{group[1:]}", "", f"{_scenes(protocol.groups[group])}.", ""]
         parts += _table(evaluation, scores, paper=False)
     parts += _remarks(evaluation)
     return "\n".join(parts) + "\n"
+
+
+def _scenes(scenes: Sequence[str]) -> str:
+    return "1 scene" if len(scenes) == 1 else f"{len(scenes)} scenes"
 
 
 def _table(evaluation: Evaluation, scores: Mapping[str, Mapping[str, Score]], *, paper: bool) -> list[str]:

@@ -72,7 +72,8 @@ class SceneStore:
             "place": place,
             "unmeasured": dict(score.unmeasured),
         }
-        whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        # Copies, because one set of features may serve two metrics and safetensors refuses shared memory.
+        whole = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
         with atomic_file(self._path(scene, arm)) as partial:
             save_file(whole, partial, {"record": json.dumps(record)})
 
