@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import argparse
 import gc
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Call, best_seconds, machine, peak_extra_bytes
+from measuring import Call, best_seconds, machine, peak_extra_bytes, write_rows
 
 from fourreal.core.devices import resolve_device
 from fourreal.video.arrangements import Arrangement
@@ -129,14 +130,21 @@ def main() -> None:
     parser.add_argument("--literal", action="store_true", help="patches of one: the paper's own token count")
     parser.add_argument("--compile", action="store_true", help="compile the blocks")
     parser.add_argument("--busy", action="store_true", help="one thread, processor time")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     device = resolve_device(options.device)
     if options.busy:
         torch.set_num_threads(1)
     torch.manual_seed(0)
     print(machine(device))
+    rows = []
     for size in sizes(device, options):
-        show(size, {row[0]: cost(size, row, device, options) for row in ROWS})
+        costs = {row[0]: cost(size, row, device, options) for row in ROWS}
+        show(size, costs)
+        told = {"model": size.name, "tokens": size.tokens()}
+        rows += [{**told, "arrangement": name, **(asdict(found) if found else {})} for name, found in costs.items()]
+    if options.json:
+        write_rows(options.json, device, rows)
 
 
 def show(size: Size, costs: dict[str, Cost | None]) -> None:

@@ -1,11 +1,12 @@
 """How fast is fused view-time attention, each way of computing it, and how much memory does it take?
 
-    python benchmarks/attention.py [--quick] [--device cuda] [--busy]
+    python benchmarks/attention.py [--quick | --sweep] [--device cuda] [--busy] [--json FILE]
 
 One table per grid: forward, forward + backward, peak memory beyond the inputs (and beyond the dense way's mask,
 which is kept), the ratio to the dense mask, and the share of the device's measured matrix peak. The share counts
 the products that Eq. 1 asks for; a way that computes more than those gets no credit. All ways of a table take turns.
 
+--sweep takes more and more views and times of small frames, for a plot of cost against tokens.
 --busy uses one thread and its processor time: on a machine that does other work the wall clock shows the others.
 On the CPU in float32 against the goals: merged at most 0.40 of dense forward, 0.45 and 0.70 with backward, half the
 memory. On CUDA in bfloat16, also with FlexAttention, with cuDNN and flash under the merged way, on 576-token frames
@@ -18,9 +19,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
-from measuring import Call, best_seconds, machine, matmul_flops, peak_extra_bytes
+from measuring import Call, best_seconds, machine, matmul_flops, peak_extra_bytes, write_rows
 from torch import Tensor
 
 from fourreal.core.devices import resolve_device
@@ -56,6 +59,10 @@ CUDA = (
     Case(TokenGrid(8, 16, 576), 32, 128),
 )
 QUICK = (Case(TokenGrid(4, 4, 32), 2, 64),)
+SWEEP = tuple(
+    Case(TokenGrid(views, times, 64), 6, 64)
+    for views, times in ((2, 8), (4, 8), (8, 8), (16, 8), (8, 2), (8, 4), (8, 16))
+)
 
 
 def ways(case: Case, tensors: list[Tensor]) -> dict[str, Call]:
@@ -105,7 +112,8 @@ def forward_only(call: Call) -> Call:
     return forward
 
 
-def measure(case: Case, device: torch.device, repeats: int, *, busy: bool) -> None:
+def measure(case: Case, device: torch.device, repeats: int, *, busy: bool) -> list[dict[str, Any]]:
+    """Print one table; its rows."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     shape = (1, case.grid.tokens, case.heads, case.width)
     tensors = [torch.randn(shape, device=device, dtype=dtype).requires_grad_() for _ in range(3)]
@@ -129,6 +137,21 @@ def measure(case: Case, device: torch.device, repeats: int, *, busy: bool) -> No
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
     if device.type == "cpu":
         _goals(case, seconds, memory)
+    if device.type == "cpu":
+        _goals(case, seconds, memory)
+    told = {"views": case.grid.views, "times": case.grid.times, "frame_tokens": case.grid.frame_tokens}
+    told |= {"heads": case.heads, "width": case.width, "flops": case.flops(), "peak_flops": peak}
+    return [
+        {
+            **told,
+            "way": name,
+            "forward_seconds": seconds[0][name],
+            "both_seconds": seconds[1][name],
+            "forward_bytes": memory[0][name],
+            "both_bytes": memory[1][name],
+        }
+        for name in calls
+    ]
 
 
 def _ratio(values: dict[str, float] | dict[str, int], name: str) -> str:
@@ -164,15 +187,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one small grid, once")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--sweep", action="store_true", help="more and more views and times, for the plots")
     parser.add_argument("--busy", action="store_true", help="one thread, processor time")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
     arguments = parser.parse_args()
     device = resolve_device(arguments.device)
     if arguments.busy:
         torch.set_num_threads(1)
     torch.manual_seed(0)
     print(machine(device))
-    for case in QUICK if arguments.quick else CUDA if device.type == "cuda" else CPU:
-        measure(case, device, 1 if arguments.quick else 5, busy=arguments.busy)
+    cases = QUICK if arguments.quick else SWEEP if arguments.sweep else CUDA if device.type == "cuda" else CPU
+    rows: list[dict[str, Any]] = []
+    for case in cases:
+        rows += measure(case, device, 1 if arguments.quick else 5, busy=arguments.busy)
+    if arguments.json:
+        write_rows(arguments.json, device, rows)
 
 
 if __name__ == "__main__":

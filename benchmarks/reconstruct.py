@@ -1,14 +1,17 @@
 """Seconds and peak memory of feed-forward reconstruction over views and times, as in the paper's Table S3.
 
     python benchmarks/reconstruct.py [--device cpu] [--views 2 4 8 16] [--times 1 4 8 16] [--window 8] [--quick]
+                                    [--json FILE]
 
 Where there is a CUDA GPU: the full-size network (random weights; speed does not depend on them) on
 350 x 518 frames, as in the paper. Else the small network on 128 x 128. Every case runs twice, all
-times at once (as the paper does) and in windows, where only the result itself may grow with times; a case
-that runs out of memory says so. The paper's A100 figures stand beside the CUDA ones.
+times at once (as the paper does) and in windows; a case that runs out of memory says so. The paper's A100
+figures stand beside the CUDA ones.
 
-Memory on a CPU is what a run adds to a fresh process (sampled every 2 ms; each case has its own, as
-an allocator keeps what earlier cases freed); on CUDA it is the allocator's peak, weights included.
+Memory is what the run worked with, without the scene it made: that is output, grows with times by nature, and has
+its own column. On a CPU it is what a run adds to a fresh process (sampled every 2 ms; each case has its own, as
+an allocator keeps what earlier cases freed); on CUDA it is the allocator's peak, weights included, and scenes are
+kept on the CPU.
 """
 
 from __future__ import annotations
@@ -20,16 +23,20 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
+from measuring import counted_flops, machine, matmul_flops, write_rows
 
 from fourreal.core.devices import resolve_device
+from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.recon.config import ReconConfig, small, tiny, vggt_1b
 from fourreal.recon.model import ReconModel
 from fourreal.recon.reconstruct import LowConfidence, ReconstructSettings, reconstruct
+from fourreal.recon.windows import plan_windows
 
 # Table S3: (views, times) to seconds and GB on an A100.
 PAPER = {
@@ -61,8 +68,11 @@ class Setup:
 
 @dataclass(frozen=True)
 class Cost:
+    """What a run took; `gigabytes` without the result's."""
+
     seconds: float
     gigabytes: float
+    result_gigabytes: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.seconds:8.2f} s {self.gigabytes:6.2f} GB"
@@ -81,19 +91,21 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def measured(run: Callable[[], object], device: torch.device) -> Cost | None:
+def measured(run: Callable[[], GaussianSequence], device: torch.device) -> Cost | None:
     """Seconds and peak memory, None when memory ran out."""
+    scene = None
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.synchronize()
         started = time.perf_counter()
         try:
-            run()
+            scene = run()
         except torch.cuda.OutOfMemoryError:
             return None
         torch.cuda.synchronize()
-        return Cost(time.perf_counter() - started, torch.cuda.max_memory_allocated() / 1e9)
+        seconds = time.perf_counter() - started
+        return Cost(seconds, torch.cuda.max_memory_allocated() / 1e9, scene_bytes(scene) / 1e9)
     before, peak, done = resident_bytes(), [0], threading.Event()
 
     def watch() -> None:
@@ -104,12 +116,19 @@ def measured(run: Callable[[], object], device: torch.device) -> Cost | None:
     watcher.start()
     started = time.perf_counter()
     try:
-        run()
+        scene = run()
     finally:
         seconds = time.perf_counter() - started
         done.set()
         watcher.join()
-    return Cost(seconds, max(peak[0] - before, 0) / 1e9)
+    kept = scene_bytes(scene)
+    return Cost(seconds, max(peak[0] - before - kept, 0) / 1e9, kept / 1e9)
+
+
+def scene_bytes(scene: GaussianSequence) -> int:
+    """Of all its Gaussians."""
+    fields = ("means", "quats_wxyz", "scales", "opacities", "sh")
+    return sum(getattr(step, name).nbytes for step in scene.steps for name in fields)
 
 
 @dataclass(frozen=True)
@@ -146,6 +165,24 @@ def build(setup: Setup, device: torch.device) -> ReconModel:
         return ReconModel(setup.config).eval()
 
 
+def flops_of(setup: Setup, case: Case) -> float:
+    """Operations of the network over all windows of a case."""
+
+    def forward() -> None:
+        model = ReconModel(setup.config).eval().requires_grad_(False)
+        for window in plan_windows(case.times, case.window, case.overlap):
+            frames = torch.zeros(1, case.views, len(window.times), 3, *network_frame(setup))
+            model(frames, None, with_points=False)
+
+    return counted_flops(forward)
+
+
+def network_frame(setup: Setup) -> tuple[int, int]:
+    patch = setup.config.patch
+    height, width = (max(2, round(side / patch)) * patch for side in setup.frame_size)
+    return height, width
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
@@ -154,13 +191,19 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=8, help="times in a window")
     parser.add_argument("--overlap", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="the tiny network, to see that this runs")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     device = resolve_device(options.device)
     setup = choose(device, options.quick)
     model = build(setup, device)
     values = sum(parameter.numel() for parameter in model.parameters())
     print(f"{setup.name}, {values / 1e6:.1f} M random values, {setup.frame_size} frames, {setup.precision}, {device}")
-    print(f"{'views x times':>14}  {'all at once':>20}  {f'windows of {options.window}':>20}  {'paper, A100':>20}")
+    print(machine(device))
+    dtype = torch.bfloat16 if setup.precision == "bfloat16" else torch.float32
+    peak = matmul_flops(dtype, device, busy=False)
+    heads = ("all at once", f"windows of {options.window}", "the scene", "paper, A100")
+    print(f"{'views x times':>14}  " + "  ".join(f"{head:>20}" for head in heads))
+    rows: list[dict[str, Any]] = []
 
     def run(case: Case) -> Cost | None:
         if device.type == "cuda":
@@ -170,13 +213,20 @@ def main() -> None:
 
     for views in options.views:
         for times in options.times:
-            costs = [run(Case(views, times, window, options.overlap)) for window in (0, options.window)]
+            cases = [Case(views, times, window, options.overlap) for window in (0, options.window)]
+            costs = [run(case) for case in cases]
             told = ""
             if device.type == "cuda":
                 paper = PAPER.get((views, times))
                 told = str(Cost(*paper)) if paper else "out of memory"
             shown = "  ".join(f"{str(cost) if cost else 'out of memory':>20}" for cost in costs)
-            print(f"{f'{views} x {times}':>14}  {shown}  {told:>20}", flush=True)
+            kept = max((cost.result_gigabytes for cost in costs if cost), default=0.0)
+            print(f"{f'{views} x {times}':>14}  {shown}  {f'{kept:.3f} GB':>20}  {told:>20}", flush=True)
+            for case, cost in zip(cases, costs, strict=True):
+                told_of = {"network": setup.name, **asdict(case), "flops": flops_of(setup, case), "peak_flops": peak}
+                rows.append({**told_of, **(asdict(cost) if cost else {})})
+            if options.json:
+                write_rows(options.json, device, rows)  # after every case: the last ones take longest
 
 
 if __name__ == "__main__":

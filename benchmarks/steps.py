@@ -1,0 +1,139 @@
+"""What do sampling steps cost, and what are they worth? The paper's Table S2, with the small model on held-out worlds.
+
+    python benchmarks/steps.py [--model mini] [--steps 1 2 4 8 16 40] [--scenes 8] [--quick] [--device cuda]
+                               [--json FILE]
+
+Every number of steps completes the same grids (row and column given) from the same noise. Seconds are of one grid,
+the least over the scenes after one that warms up; beside them the limit: the network's operations at the speed of a
+large matrix product. PSNR is over the cells that were made, in all pixels and where the truth moves, with 95 %
+intervals over the scenes. --quick takes untrained weights, whose PSNR says nothing and is left out.
+
+Source: 4Real-Video-V2, Table S2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from measuring import machine, matmul_flops, write_rows
+
+from fourreal.core.devices import resolve_device
+from fourreal.core.grid import VideoGrid
+from fourreal.eval.image_metrics import moving_mask, psnr
+from fourreal.eval.protocols.worlds import HeldOutWorlds
+from fourreal.eval.scores import Measured, mean_score
+from fourreal.train.video_recipes import tiny
+from fourreal.train.video_task import new_generator
+from fourreal.video.flow import Sampler
+from fourreal.video.generate import generate, plan_for
+from fourreal.video.generation_settings import GenerationSettings
+from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.plan import GridSize
+
+PAPER_SECONDS = {4: 47.2, 8: 89.4, 16: 173.8, 40: 472.0}
+SAMPLERS: tuple[Sampler, ...] = ("euler", "unipc")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, and the grids it is tried on."""
+
+    model: ViewTimeGenerator
+    worlds: HeldOutWorlds
+    trained: bool
+
+    def settings(self, steps: int, sampler: Sampler, device: torch.device) -> GenerationSettings:
+        return GenerationSettings(
+            steps=steps, sampler=sampler, device=str(device), seed=7, allow_untrained=not self.trained
+        )
+
+
+def subject(name: str, quick: bool) -> Subject:
+    if quick:
+        return Subject(new_generator(tiny()), HeldOutWorlds(3, 5, (16, 16)), trained=False)
+    model = ViewTimeGenerator.from_pretrained(name)
+    size = model.training_size
+    if size is None:
+        return Subject(model, HeldOutWorlds(), trained=True)
+    arc = size.arc_deg or HeldOutWorlds().arc_deg
+    return Subject(model, HeldOutWorlds(size.views, size.frames, size.image_size, size.fps, arc), trained=True)
+
+
+def tried(
+    subject: Subject, truths: Sequence[VideoGrid], settings: GenerationSettings
+) -> tuple[float, list[float], list[float]]:
+    """Seconds of one grid, and every scene's PSNR over all and over moving pixels."""
+    seconds, whole, moving = math.inf, [], []
+    for truth in truths:
+        given = truth.with_known("cross")
+        started = time.perf_counter()
+        made = generate(subject.model, given, settings=settings)
+        seconds = min(seconds, time.perf_counter() - started)
+        unknown = ~given.known
+        pair = made.frames[unknown], truth.frames[unknown]
+        whole.append(float(psnr(*pair).mean()))
+        moving.append(float(psnr(*pair, moving_mask(truth.frames)[unknown]).nanmean()))
+    return seconds, whole, moving
+
+
+def told(score: object) -> str:
+    if not isinstance(score, Measured):
+        return "-"
+    interval = f" [{score.interval.low:.2f}, {score.interval.high:.2f}]" if score.interval else ""
+    return f"{score.value:.2f}{interval}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mini", help="a name or a folder")
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8, 16, 40])
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=["euler"])
+    parser.add_argument("--scenes", type=int, default=8)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--quick", action="store_true", help="untrained weights, once")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    options = parser.parse_args()
+    device = resolve_device(options.device)
+    found = subject(options.model, options.quick)
+    scenes, counts = (1, [1, 2]) if options.quick else (options.scenes, options.steps)
+    truths = [found.worlds.sample(scene).grid for scene in range(scenes)]
+    size = GridSize(truths[0].num_views, truths[0].num_times, *truths[0].image_size)
+    print(f"{machine(device)}\n{found.model.transformer.num_parameters() / 1e6:.1f} M values, {size}, {scenes} scenes")
+    peak = matmul_flops(torch.float32, device, busy=False)
+    tried(found, truths[:1], found.settings(1, "euler", device))
+    print("| sampler | steps | seconds a grid | limit, seconds | PSNR dB | PSNR (moving) dB | paper, A100 seconds |")
+    print("|---|---|---|---|---|---|---|")
+    rows: list[dict[str, Any]] = []
+    for sampler in options.samplers:
+        for steps in counts:
+            settings = found.settings(steps, sampler, device)
+            plan = plan_for(found.model, size, settings)
+            flops = plan.pass_flops * plan.passes
+            seconds, *scores = tried(found, truths, settings)
+            means = [mean_score(score) if found.trained else None for score in scores]
+            cells = (f"{seconds:.2f}", f"{flops / peak:.3f}", *map(told, means), f"{PAPER_SECONDS.get(steps, '-')}")
+            print(f"| {sampler} | {steps} | {' | '.join(cells)} |", flush=True)
+            row = {
+                "model": options.model,
+                "sampler": sampler,
+                "steps": steps,
+                "seconds": seconds,
+                "tokens": plan.tokens,
+            }
+            row |= {"flops": flops, "peak_flops": peak, "scenes": scenes}
+            if found.trained:
+                row |= {"psnr": scores[0], "psnr_moving": scores[1]}
+            rows.append(row)
+            if options.json:
+                write_rows(options.json, device, rows)
+
+
+if __name__ == "__main__":
+    main()
