@@ -79,6 +79,7 @@ def run_job(
             raise InputError(f"the stage '{redo}' is to run again but is left out; leave out less")
         networks = find_networks(request, reconstructs=any(stage.name == "reconstruct" for stage in stages))
         manifest = replace(load_manifest(out), **_header(request, networks))
+        save_manifest(out, manifest)
         reports = []
         for number, stage in enumerate(stages, 1):
             place = StagePlace(stage.name, number, len(stages))
@@ -93,7 +94,6 @@ def run_job(
             manifest = manifest.with_stage(stage.name, record)
             save_manifest(out, manifest)
             reports.append(StageReport(stage.name, record, reused=False))
-        save_manifest(out, manifest)
     return RunReport(out, tuple(reports))
 
 

@@ -1,7 +1,7 @@
 """The stages of a run: what each reads, makes and depends on.
 
-Between stages everything goes through the disk, so that a run that was interrupted and one that was not make
-the same files.
+Between stages everything goes through the disk, so that a run that was interrupted goes on from the same bits as
+one that was not.
 
     import       footage                  -> input/  preview.png
     generate     input/                   -> grid/  contact.png

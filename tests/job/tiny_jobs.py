@@ -1,0 +1,78 @@
+"""Networks, clips and requests for runs of a second."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from recon.awake import awake_model
+from video.tiny_generator import tiny_pixels
+
+from fourreal.core.media import write_video
+from fourreal.core.progress import Progress
+from fourreal.job.request import JobRequest, StageName
+from fourreal.job.watch import StagePlace
+from fourreal.recon.weights import save_model
+from fourreal.video.training_size import TrainingSize
+
+
+def save_tiny_models(folder: Path) -> Path:
+    generator = replace(tiny_pixels(), training_size=TrainingSize(3, 5, 16, 16))
+    generator.save_pretrained(folder / "video")
+    save_model(folder / "recon", awake_model(), trained_steps=1)
+    return folder
+
+
+def texture(height: int = 40, width: int = 48, seed: int = 0) -> torch.Tensor:
+    """A smooth random picture, [3, H, W]."""
+    coarse = torch.rand(1, 3, height // 4, width // 4, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)[0]
+
+
+def moving_square(times: int = 12) -> torch.Tensor:
+    """A still texture, and a square that moves two pixels a frame."""
+    frames = texture().repeat(times, 1, 1, 1)
+    for time in range(times):
+        frames[time, :, 10:20, 4 + 2 * time : 14 + 2 * time] = torch.tensor([1.0, 0.2, 0.0])[:, None, None]
+    return frames
+
+
+def write_clip(path: Path, times: int = 12, fps: float = 8.0) -> Path:
+    write_video(path, moving_square(times), fps)
+    return path
+
+
+def request(models: Path, **changes: Any) -> JobRequest:
+    values = {"model": str(models / "video"), "recon": str(models / "recon"), "steps": 2, "device": "cpu"}
+    return JobRequest(**{**values, **changes})
+
+
+class Diary:
+    """A watcher that writes down what it was told, and can stop the run in a stage."""
+
+    def __init__(self, stop_in: StageName | None = None) -> None:
+        self.stop_in = stop_in
+        self.made: list[str] = []
+        self.kept: list[str] = []
+        self.notes: list[str] = []
+        self.steps: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def stage(self, place: StagePlace) -> Iterator[Progress]:
+        def report(done: int, total: int) -> None:
+            self.steps[place.name] = done
+            if place.name == self.stop_in:
+                raise KeyboardInterrupt
+
+        yield report
+        self.made.append(place.name)
+
+    def reused(self, place: StagePlace) -> None:
+        self.kept.append(place.name)
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
