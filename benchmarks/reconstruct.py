@@ -1,7 +1,7 @@
 """Seconds and peak memory of feed-forward reconstruction over views and times, as in the paper's Table S3.
 
     python benchmarks/reconstruct.py [--device cpu] [--views 2 4 8 16] [--times 1 4 8 16] [--window 8] [--quick]
-                                    [--json FILE]
+                                    [--busy] [--json FILE]
 
 Where there is a CUDA GPU: the full-size network (random weights; speed does not depend on them) on
 350 x 518 frames, as in the paper. Else the small network on 128 x 128. Every case runs twice, all
@@ -11,7 +11,7 @@ figures stand beside the CUDA ones.
 Memory is what the run worked with, without the scene it made: that is output, grows with times by nature, and has
 its own column. On a CPU it is what a run adds to a fresh process (sampled every 2 ms; each case has its own, as
 an allocator keeps what earlier cases freed); on CUDA it is the allocator's peak, weights included, and scenes are
-kept on the CPU.
+kept on the CPU. --busy counts one thread's processor time, for a machine that also does other work.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def measured(run: Callable[[], GaussianSequence], device: torch.device) -> Cost | None:
+def measured(run: Callable[[], GaussianSequence], device: torch.device, *, busy: bool) -> Cost | None:
     """Seconds and peak memory, None when memory ran out."""
     scene = None
     if device.type == "cuda":
@@ -114,11 +114,12 @@ def measured(run: Callable[[], GaussianSequence], device: torch.device) -> Cost 
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    started = time.perf_counter()
+    clock = time.process_time if busy else time.perf_counter
+    started = clock()
     try:
         scene = run()
     finally:
-        seconds = time.perf_counter() - started
+        seconds = clock() - started
         done.set()
         watcher.join()
     kept = scene_bytes(scene)
@@ -137,12 +138,15 @@ class Case:
     times: int
     window: int
     overlap: int
+    busy: bool = False
 
 
 def run_case(setup: Setup, case: Case, device: torch.device, model: ReconModel | None = None) -> Cost | None:
     """One measurement, after a small run that warms everything up."""
     warnings.simplefilter("ignore", LowConfidence)
     model = build(setup, device) if model is None else model
+    if case.busy:
+        torch.set_num_threads(1)
     settings = ReconstructSettings(
         window_times=case.window,
         window_overlap=case.overlap,
@@ -156,7 +160,7 @@ def run_case(setup: Setup, case: Case, device: torch.device, model: ReconModel |
 
     reconstruct(model, grid(2, 1), settings)
     full = grid(case.views, case.times)
-    return measured(lambda: reconstruct(model, full, settings), device)
+    return measured(lambda: reconstruct(model, full, settings), device, busy=case.busy)
 
 
 def build(setup: Setup, device: torch.device) -> ReconModel:
@@ -191,16 +195,19 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=8, help="times in a window")
     parser.add_argument("--overlap", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="the tiny network, to see that this runs")
+    parser.add_argument("--busy", action="store_true", help="one thread, processor time")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     device = resolve_device(options.device)
+    if options.busy:
+        torch.set_num_threads(1)
     setup = choose(device, options.quick)
     model = build(setup, device)
     values = sum(parameter.numel() for parameter in model.parameters())
     print(f"{setup.name}, {values / 1e6:.1f} M random values, {setup.frame_size} frames, {setup.precision}, {device}")
     print(machine(device))
     dtype = torch.bfloat16 if setup.precision == "bfloat16" else torch.float32
-    peak = matmul_flops(dtype, device, busy=False)
+    peak = matmul_flops(dtype, device, busy=options.busy)
     heads = ("all at once", f"windows of {options.window}", "the scene", "paper, A100")
     print(f"{'views x times':>14}  " + "  ".join(f"{head:>20}" for head in heads))
     rows: list[dict[str, Any]] = []
@@ -213,7 +220,7 @@ def main() -> None:
 
     for views in options.views:
         for times in options.times:
-            cases = [Case(views, times, window, options.overlap) for window in (0, options.window)]
+            cases = [Case(views, times, window, options.overlap, options.busy) for window in (0, options.window)]
             costs = [run(case) for case in cases]
             told = ""
             if device.type == "cuda":

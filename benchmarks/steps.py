@@ -1,12 +1,13 @@
 """What do sampling steps cost, and what are they worth? The paper's Table S2, with the small model on held-out worlds.
 
     python benchmarks/steps.py [--model mini] [--steps 1 2 4 8 16 40] [--scenes 8] [--quick] [--device cuda]
-                               [--json FILE]
+                               [--busy] [--json FILE]
 
 Every number of steps completes the same grids (row and column given) from the same noise. Seconds are of one grid,
 the least over the scenes after one that warms up; beside them the limit: the network's operations at the speed of a
 large matrix product. PSNR is over the cells that were made, in all pixels and where the truth moves, with 95 %
-intervals over the scenes. --quick takes untrained weights, whose PSNR says nothing and is left out.
+intervals over the scenes. --quick takes untrained weights, whose PSNR says nothing and is left out. --busy counts
+one thread's processor time, for a machine that also does other work.
 
 Source: 4Real-Video-V2, Table S2.
 """
@@ -67,15 +68,16 @@ def subject(name: str, quick: bool) -> Subject:
 
 
 def tried(
-    subject: Subject, truths: Sequence[VideoGrid], settings: GenerationSettings
+    subject: Subject, truths: Sequence[VideoGrid], settings: GenerationSettings, *, busy: bool
 ) -> tuple[float, list[float], list[float]]:
     """Seconds of one grid, and every scene's PSNR over all and over moving pixels."""
+    clock = time.process_time if busy else time.perf_counter
     seconds, whole, moving = math.inf, [], []
     for truth in truths:
         given = truth.with_known("cross")
-        started = time.perf_counter()
+        started = clock()
         made = generate(subject.model, given, settings=settings)
-        seconds = min(seconds, time.perf_counter() - started)
+        seconds = min(seconds, clock() - started)
         unknown = ~given.known
         pair = made.frames[unknown], truth.frames[unknown]
         whole.append(float(psnr(*pair).mean()))
@@ -98,16 +100,19 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=8)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--quick", action="store_true", help="untrained weights, once")
+    parser.add_argument("--busy", action="store_true", help="one thread, processor time")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     device = resolve_device(options.device)
+    if options.busy:
+        torch.set_num_threads(1)
     found = subject(options.model, options.quick)
     scenes, counts = (1, [1, 2]) if options.quick else (options.scenes, options.steps)
     truths = [found.worlds.sample(scene).grid for scene in range(scenes)]
     size = GridSize(truths[0].num_views, truths[0].num_times, *truths[0].image_size)
     print(f"{machine(device)}\n{found.model.transformer.num_parameters() / 1e6:.1f} M values, {size}, {scenes} scenes")
-    peak = matmul_flops(torch.float32, device, busy=False)
-    tried(found, truths[:1], found.settings(1, "euler", device))
+    peak = matmul_flops(torch.float32, device, busy=options.busy)
+    tried(found, truths[:1], found.settings(1, "euler", device), busy=options.busy)
     print("| sampler | steps | seconds a grid | limit, seconds | PSNR dB | PSNR (moving) dB | paper, A100 seconds |")
     print("|---|---|---|---|---|---|---|")
     rows: list[dict[str, Any]] = []
@@ -116,7 +121,7 @@ def main() -> None:
             settings = found.settings(steps, sampler, device)
             plan = plan_for(found.model, size, settings)
             flops = plan.pass_flops * plan.passes
-            seconds, *scores = tried(found, truths, settings)
+            seconds, *scores = tried(found, truths, settings, busy=options.busy)
             means = [mean_score(score) if found.trained else None for score in scores]
             cells = (f"{seconds:.2f}", f"{flops / peak:.3f}", *map(told, means), f"{PAPER_SECONDS.get(steps, '-')}")
             print(f"| {sampler} | {steps} | {' | '.join(cells)} |", flush=True)
