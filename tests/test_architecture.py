@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "train": {"core", "splat", "perception", "data", "video", "recon", "eval"},
     "pipeline": {"core", "data", "video", "recon"},
     "job": {"core", "splat", "files", "perception", "data", "video", "recon", "view", "pipeline"},
+    "app": {"core", "files", "data", "job"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "misc", "helpers", "common"}
 LINES_PER_FILE = 450

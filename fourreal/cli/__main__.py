@@ -17,6 +17,7 @@ from fourreal.core.errors import InputError
 VERBS: dict[str, tuple[str, str, str]] = {
     "synth": ("synth", "Synth", "Render procedural 4D worlds: grids with exact depth and cameras, and their scenes."),
     "run": ("run", "Run", "Turn footage or a sentence into a 4D scene and a page to fly through it, in one go."),
+    "app": ("app", "App", "Open a page on which clips become a scene to fly through; no commands needed."),
     "import": ("import_footage", "ImportFootage", "Turn real footage into a view x time grid folder."),
     "generate": (
         "generate",

@@ -1,0 +1,221 @@
+"""One job at a time, in the order they came, and what can be seen of each from outside while it waits and runs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from fourreal.core.errors import InputError
+from fourreal.core.progress import Pace, Progress
+from fourreal.job.watch import StagePlace
+
+Phase = Literal["waiting", "running", "finished", "stopped", "failed"]
+"""waiting: others are before it. stopped: somebody asked for it. failed: `error` says why."""
+
+StageStatus = Literal["running", "made", "kept"]
+
+OUR_FAULT = "something went wrong inside fourreal that is not your input's fault; the log of the server has the details"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageView:
+    """How far a stage is. `seconds_left` is None while nobody can tell."""
+
+    name: str
+    status: StageStatus
+    done: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job at one moment.
+
+    Attributes:
+        ahead: jobs before it.
+        stages: those begun so far, in order.
+        notes: what the user should know, each once.
+        error: one sentence, when it failed.
+    """
+
+    phase: Phase = "waiting"
+    ahead: int = 0
+    stages: tuple[StageView, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.phase in ("finished", "stopped", "failed")
+
+
+class Ticket:
+    """A job handed in: watches it (`fourreal.job.watch.Watcher`), tells what it saw, and can stop it.
+
+    Attributes:
+        number: no other ticket has the same.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, work: Callable[[Ticket], None]) -> None:
+        self.work, self.number = work, next(self._numbers)
+        self._guard = threading.Lock()
+        self._view = JobView()
+        self._stop = threading.Event()
+        self._over = threading.Event()
+
+    def view(self) -> JobView:
+        with self._guard:
+            return self._view
+
+    def stop(self) -> None:
+        """Ask it to end; it does at its next step, or at once while it waits."""
+        self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until it is over. False when it is not after so many seconds."""
+        return self._over.wait(seconds)
+
+    def end(self, phase: Phase, error: str = "") -> None:
+        self._change(phase=phase, error=error, ahead=0)
+        self._over.set()
+
+    def begin(self) -> None:
+        self._change(phase="running", ahead=0)
+
+    def queued_behind(self, ahead: int) -> None:
+        self._change(ahead=ahead)
+
+    # ---- what a run tells --------------------------------------------------------------------
+
+    def stage(self, place: StagePlace) -> contextlib.AbstractContextManager[Progress]:
+        return self.step(place.name)
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[Progress]:
+        """A stage of that name begins, and ends with the block."""
+        self._raise_if_stopped()
+        started, pace = time.monotonic(), Pace()
+        self._add(StageView(name, "running"))
+
+        def report(done: int, total: int) -> None:
+            self._raise_if_stopped()
+            now = time.monotonic()
+            left = pace.seconds_left(done, total, now)
+            self._replace_last(done=done, total=total, seconds=now - started, seconds_left=left)
+
+        yield report
+        self._replace_last(status="made", seconds=time.monotonic() - started, seconds_left=None)
+
+    def reused(self, place: StagePlace) -> None:
+        self._raise_if_stopped()
+        self._add(StageView(place.name, "kept"))
+
+    def note(self, sentence: str) -> None:
+        with self._guard:
+            self._view = replace(self._view, notes=tuple(dict.fromkeys((*self._view.notes, sentence))))
+
+    def _raise_if_stopped(self) -> None:
+        if self.stopping:
+            raise KeyboardInterrupt
+
+    def _add(self, stage: StageView) -> None:
+        with self._guard:
+            self._view = replace(self._view, stages=(*self._view.stages, stage))
+
+    def _replace_last(self, **changes: float | str | None) -> None:
+        with self._guard:
+            *before, last = self._view.stages
+            self._view = replace(self._view, stages=(*before, replace(last, **changes)))
+
+    def _change(self, **changes: str | int) -> None:
+        with self._guard:
+            self._view = replace(self._view, **changes)
+
+
+class Desk:
+    """Takes jobs and does them on one thread of its own: networks, kernels and warnings are shared by the process."""
+
+    def __init__(self, most_waiting: int = 16) -> None:
+        self._most_waiting = most_waiting
+        self._waiting: deque[Ticket] = deque()
+        self._busy: Ticket | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+        self._worker = threading.Thread(target=self._serve, name="fourreal-desk", daemon=True)
+        self._worker.start()
+
+    def hand_in(self, work: Callable[[Ticket], None]) -> Ticket:
+        """Queue a job.
+
+        Raises:
+            InputError: too many wait already.
+        """
+        with self._changed:
+            if len(self._waiting) >= self._most_waiting:
+                raise InputError(f"{len(self._waiting)} jobs are waiting already; try again in a few minutes")
+            ticket = Ticket(work)
+            self._waiting.append(ticket)
+            self._number()
+            self._changed.notify()
+        return ticket
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Stop what runs, forget what waits, and wait so long for the running job to notice."""
+        with self._changed:
+            self._closed = True
+            for ticket in (*self._waiting, *([self._busy] if self._busy else [])):
+                ticket.stop()
+            self._changed.notify()
+        self._worker.join(seconds)
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = None
+                self._number()
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                self._busy = ticket = self._waiting.popleft()
+                self._number()
+            _do(ticket)
+
+    def _number(self) -> None:
+        for place, ticket in enumerate(self._waiting):
+            ticket.queued_behind(place + (self._busy is not None))
+
+
+def _do(ticket: Ticket) -> None:
+    if ticket.stopping:
+        ticket.end("stopped")
+        return
+    ticket.begin()
+    try:
+        ticket.work(ticket)
+    except KeyboardInterrupt:
+        ticket.end("stopped")
+    except InputError as error:
+        ticket.end("failed", str(error))
+    except Exception:
+        # The one place where a bug must not end the program: other people's jobs wait behind this one.
+        _log.exception("a job failed")
+        ticket.end("failed", OUR_FAULT)
+    else:
+        ticket.end("finished")

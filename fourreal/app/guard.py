@@ -1,0 +1,90 @@
+"""What stands between the network and the page: which addresses exist, who may call them, what a page may load.
+
+The toolkit under the page serves far more than this page needs (files by path, a proxy, an API); everything not
+listed here does not exist. Pages of other sites can reach a server on this machine through the browser; they are
+told apart by the Host and Origin they send. What the page loads comes from here or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN_ADDRESSES = re.compile(
+    r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json"
+    r"|/(?:assets|static|svelte)/(?!.*\.\.)[\w./@+-]+"
+    r"|/gradio_api/(?:info|upload|upload_progress|queue/join|queue/data|startup-events|cancel|reset|heartbeat/\w+)/?"
+    r"|/results/[0-9a-f]{32}/[\w.]+"
+)
+LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; "
+        b"style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        b"connect-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob: data:; object-src 'none'; "
+        b"frame-ancestors 'self'; form-action 'self'; base-uri 'self'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class Guard:
+    """Wraps an application.
+
+    Args:
+        local_only: the server listens on this machine only, so no other host name can be meant.
+    """
+
+    def __init__(self, app: Application, local_only: bool) -> None:
+        self._app, self._local_only = app, local_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            status = self.refusal(scope)
+            if status is None:
+                await self._app(scope, receive, _with_headers(send))
+            else:
+                await _refuse(status, send)
+
+    def refusal(self, scope: Scope) -> int | None:
+        """The HTTP status to refuse a request with; None lets it pass."""
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get("host", "")
+        if self._local_only and _host_name(host) not in LOCAL_NAMES:
+            return 421
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return 403
+        return None if OPEN_ADDRESSES.fullmatch(scope["path"]) else 404
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *HEADERS]}
+        await send(message)
+
+    return sending
+
+
+async def _refuse(status: int, send: Send) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b""})
