@@ -56,8 +56,8 @@ class Aggregator(nn.Module):
         self.config = config
         self.checkpointing = False
         self.patch_embed = PatchEncoder(config)
-        self.camera_token = nn.Parameter(torch.randn(1, 2, 1, config.width) * 1e-6)
-        self.register_token = nn.Parameter(torch.randn(1, 2, config.registers, config.width) * 1e-6)
+        self.camera_token = nn.Parameter(torch.randn(1, 2, 1, config.width) * config.token_scale)
+        self.register_token = nn.Parameter(torch.randn(1, 2, config.registers, config.width) * config.token_scale)
         self.frame_blocks = self._blocks()
         self.global_blocks = self._blocks()
         layers = {"none": 0, "pair": config.depth, "block": 2 * config.depth}[config.temporal]
@@ -65,10 +65,15 @@ class Aggregator(nn.Module):
 
     def _blocks(self) -> nn.ModuleList:
         config = self.config
-        return nn.ModuleList(
+        blocks = [
             Block(config.width, config.heads, mlp_ratio=config.mlp_ratio, qk_norm=True, scale=config.layer_scale)
             for _ in range(config.depth)
-        )
+        ]
+        for block in blocks:
+            for norm, gain in ((block.attn.q_norm, config.query_gain), (block.attn.k_norm, config.key_gain)):
+                assert isinstance(norm, nn.LayerNorm)
+                nn.init.constant_(norm.weight, gain)
+        return nn.ModuleList(blocks)
 
     def forward(self, frames: Float[Tensor, "B V T 3 H W"], keep: Sequence[int] | None = None) -> Tokens:
         """Tokens of a grid.

@@ -41,6 +41,10 @@ class ReconConfig:
         mlp_ratio: hidden width of the MLPs over their width.
         layer_scale: first value of the backbone's and the camera head's layer scales. VGGT starts
             from a trained encoder with 0.01; from nothing, blocks must count from the first step.
+        token_scale: spread of new camera and register tokens. VGGT's are next to nothing; from nothing, they must
+            differ from each other from the first step.
+        query_gain, key_gain: initial gain of the norms of queries and keys; above 1 lets a small new network form
+            sharp matches early. Like all initial values without effect on loaded weights.
         registers: register tokens, in the encoder and in the backbone.
         head_layers: pairs whose tokens the dense heads read, fine to coarse.
         dense_features: channels in the dense heads' fusion.
@@ -62,6 +66,9 @@ class ReconConfig:
     depth: int = 24
     mlp_ratio: float = 4.0
     layer_scale: float = 0.01
+    token_scale: float = 1e-6
+    query_gain: float = 1.0
+    key_gain: float = 1.0
     registers: int = 4
     head_layers: tuple[int, int, int, int] = (4, 11, 17, 23)
     dense_features: int = 256
@@ -110,6 +117,9 @@ def small() -> ReconConfig:
         depth=6,
         mlp_ratio=3.0,
         layer_scale=1.0,
+        token_scale=0.5,
+        query_gain=2.0,
+        key_gain=1.5,
         head_layers=(1, 3, 4, 5),
         dense_features=32,
         dense_stages=(32, 48, 96, 96),

@@ -79,8 +79,8 @@ def mini() -> VideoRecipe:
 
 def micro() -> VideoRecipe:
     """For two CPU cores: 1.8M parameters, 4 views x 9 frames of 64 x 64."""
-    muon = OptimiserConfig("muon", rate=2e-3, muon_rate=0.02, warmup=50)
-    settling = OptimiserConfig("muon", rate=2e-3, muon_rate=0.02, warmup=0, decay=1.0)
+    muon = OptimiserConfig("muon", rate=1e-3, muon_rate=0.015, warmup=30)
+    settling = replace(muon, warmup=0, decay=1.0)
     # Hours of a CPU teach completion, not invention: cells are always given, and few scenes stand still.
     wide = GridData(
         4,
@@ -96,10 +96,10 @@ def micro() -> VideoRecipe:
         "phase that trains every parameter, because hours of two cores do not make a base worth freezing",
         model=_own_model(heads=4, head_width=32, layers=6, ffn=384, text_dim=32),
         stages=(
-            VideoStage("grids", "grids", 1400, 8, "all", replace(wide, curriculum_steps=900), muon),
-            VideoStage("settle", "grids", 700, 8, "all", wide, settling),
+            VideoStage("grids", "grids", 600, 8, "all", replace(wide, curriculum_steps=500), muon),
+            VideoStage("settle", "grids", 900, 8, "all", wide, settling),
         ),
-        loop=LoopConfig(micro_batch=8, ema=0.998, checkpoint_every=100, sample_every=500, plot_every=50, piece_mb=15),
+        loop=LoopConfig(micro_batch=8, ema=0.99, checkpoint_every=100, sample_every=500, plot_every=50, piece_mb=15),
     )
 
 

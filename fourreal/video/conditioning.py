@@ -82,8 +82,8 @@ class ReferenceGate(nn.Module):
         return self.kept(tokens), self.carried(tokens)
 
 
-KEPT_AT_FIRST, CARRIED_AT_FIRST = 2.0, 0.0
-"""Logits of a new gate: most of a reference stays, half of a change is carried over."""
+KEPT_AT_FIRST, CARRIED_AT_FIRST = 3.0, 0.0
+"""Logits of a new gate: nearly all of a reference stays, half of a change is carried over."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,13 @@ def mix_in_hints(
     carried: Float[Tensor, "B V C t h w"],
     hints: Hints,
 ) -> Float[Tensor, "B V C t h w"]:
-    """What the network said, on top of what its gates let pass; unchanged where there is nothing."""
-    return said + torch.sigmoid(kept) * hints.nearest + torch.sigmoid(carried) * hints.change
+    """What the network said where the reference does not stay, and the change that is carried over.
+
+    Where a gate keeps a reference whole the network has no say, so its small errors do not show in what stands still.
+    Unchanged where there is no reference.
+    """
+    keep = torch.sigmoid(kept) * hints.found[:, :, None, :, None, None]
+    return said + keep * (hints.nearest - said) + torch.sigmoid(carried) * hints.change
 
 
 def hints_of(references: Float[Tensor, "B V C t h w"], known: Bool[Tensor, "B V t"]) -> Hints:

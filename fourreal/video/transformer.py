@@ -70,8 +70,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
         query_gain, key_gain: initial gain of the RMS norms of queries and keys; above 1 lets a small new
             model form sharp matches early. Without effect on loaded weights.
         context_tokens: learned tokens for freeze-time and dynamic videos beside the text (V1, section 3.1).
-        gate: to the output is added, value by value, as much of the references as learned gates say; for small pixel
-            models, whose tokens are narrower than the patches they stand for.
+        gate: the output takes over, value by value, as much of the references as learned gates say, and a new model
+            says nothing else yet; for small pixel models, whose tokens are narrower than the patches they stand for.
         trained: what the weights are good for.
     """
 
@@ -156,6 +156,9 @@ class ViewTimeTransformer(WanTransformer3DModel):
         self.cross_view = new_cross_view_layers(arrangement, num_layers, width, ffn_dim, num_attention_heads, eps)
         self.synchronisation = new_synchronisation(arrangement, num_layers, width)
         self.reference_gate = ReferenceGate(width, out_channels * patch[0] * patch[1] * patch[2]) if gate else None
+        if gate:
+            nn.init.zeros_(self.proj_out.weight)
+            nn.init.zeros_(self.proj_out.bias)
 
     @classmethod
     def tiny(cls, **changes: Any) -> ViewTimeTransformer:

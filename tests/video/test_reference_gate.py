@@ -66,9 +66,9 @@ def test_closed_gates_add_nothing_and_open_ones_carry_the_change_over():
     hints = hints_of(references, known_pattern("cross", 3, 4)[None])
     shut, wide = torch.full_like(said, -50.0), torch.full_like(said, 50.0)
     assert torch.allclose(mix_in_hints(said, shut, shut, hints), said)
-    stays = mix_in_hints(torch.zeros_like(said), wide, shut, hints)
+    stays = mix_in_hints(said, wide, shut, hints)
     assert torch.allclose(stays[:, 1:], references[:, 1:, :, :1].expand_as(references[:, 1:]), atol=1e-6)
-    carried = mix_in_hints(torch.zeros_like(said), wide, wide, hints)
+    carried = mix_in_hints(said, wide, wide, hints)
     expected = references[:, 1:, :, :1] + references[:, :1] - references[:, :1, :, :1]
     assert torch.allclose(carried[:, 1:], expected, atol=1e-5)
     assert torch.allclose(carried[:, 0], references[:, 0], atol=1e-6), "what is known is its own hint"
@@ -83,6 +83,7 @@ def test_without_references_the_gates_are_silent():
 def test_gradients_reach_the_gates_and_the_network():
     model = gated()
     latents = torch.randn(1, 3, model.config["in_channels"], 2, 4, 4)
+    torch.nn.init.normal_(model.proj_out.weight)
     call(model, latents, torch.randn_like(latents), known_pattern("cross", 3, 2)[None]).square().mean().backward()
     assert model.reference_gate is not None
     for layer in (model.reference_gate.kept, model.reference_gate.carried, model.proj_out):
@@ -90,15 +91,29 @@ def test_gradients_reach_the_gates_and_the_network():
         assert bool(layer.weight.grad.abs().sum() > 0)
 
 
-def test_new_gates_add_their_first_shares():
+def test_a_new_gated_model_says_nothing_of_its_own():
+    model = gated()
+    latents = torch.randn(1, 3, model.config["in_channels"], 2, 4, 4)
+    references, known = torch.randn_like(latents), known_pattern("column", 3, 2)[None]
+    share = torch.sigmoid(torch.tensor(KEPT_AT_FIRST))
+    with torch.no_grad():
+        said = call(model, latents, references, known)
+    assert torch.allclose(said, share * references[:, :, :, :1].expand_as(references), atol=1e-5)
+
+
+def test_new_gates_take_their_first_shares():
     model, plain = gated(), ViewTimeTransformer.tiny(prediction="sample")
+    torch.nn.init.normal_(model.proj_out.weight)
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("reference_gate.")})
     latents = torch.randn(1, 3, model.config["in_channels"], 2, 4, 4)
     references, known = torch.randn_like(latents), known_pattern("cross", 3, 2)[None]
     hints = hints_of(references, known)
     kept, carried = torch.sigmoid(torch.tensor([KEPT_AT_FIRST, CARRIED_AT_FIRST]))
     with torch.no_grad():
-        expected = call(plain, latents, references, known) + kept * hints.nearest + carried * hints.change
+        said = call(plain, latents, references, known)
+        expected = (
+            said + kept * hints.found[:, :, None, :, None, None] * (hints.nearest - said) + carried * hints.change
+        )
         assert torch.allclose(call(model, latents, references, known), expected, atol=1e-5)
 
 
