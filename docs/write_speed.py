@@ -3,8 +3,9 @@
     python docs/write_speed.py
 
 Nothing is measured here. A file that is missing is named in the page together with the command that makes it; figures
-from a machine that was busy with other work are marked so. The arithmetic limit is the operations that the task asks
-for at the rate of one large matrix product on the same machine in the same run.
+from a machine that was busy with other work are marked so, and a file's `note`, written by hand, is shown. The
+arithmetic limit is the operations that the task asks for at the rate of one large matrix product on the same machine
+in the same run.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ def steps(rows: Rows, axes: Sequence[Any]) -> str:
         if all(key in row for row in rows):
             worth.semilogx(counts, [_mean(row[key]) for row in rows], "o-", label=label)
     worth.set(xlabel="sampling steps", ylabel="PSNR of the cells made, dB")
+    _named_ticks(axes, counts)
     for row in rows:
         quality = [f"{_mean(row[key]):.2f}" if key in row else "-" for key in ("psnr", "psnr_moving")]
         limit = row["flops"] / row["peak_flops"]
@@ -113,6 +115,7 @@ def reconstruct(rows: Rows, axes: Sequence[Any]) -> str:
     seconds.set(xlabel="times", ylabel="seconds")
     memory.set(xlabel="times", ylabel="working memory, GB (without the scene)")
     memory.set_ylim(bottom=0)
+    _named_ticks(axes, sorted({row["times"] for row in rows}))
     cells = []
     for row in rows:
         way = f"windows of {row['window']}" if row["window"] else "at once"
@@ -129,6 +132,12 @@ def reconstruct(rows: Rows, axes: Sequence[Any]) -> str:
         )
         cells.append((size, way, *measured))
     return table(("views x times", "how", "seconds", "limit, seconds", "working GB", "scene GB"), cells)
+
+
+def _named_ticks(axes: Sequence[Any], values: Sequence[int]) -> None:
+    for axis in axes:
+        axis.set_xticks(values, [str(value) for value in values], minor=False)
+        axis.set_xticks([], minor=True)
 
 
 def _mean(values: Sequence[float | None]) -> float:
@@ -164,6 +173,8 @@ def section(name: str, file: Path) -> str:
     figure.savefig(picture, dpi=90)
     plt.close(figure)
     load = f"**Measured under load ({said['load_before']:.1f} before it began): read as rough.** " if busy else ""
+    if "note" in said:
+        load += f"**{said['note']}** "
     source = f"{load}`{said['command']}`, {said['date']}, {said['machine']}."
     return f"## {title}, {said['device']}\n\n{source}\n\n![{title}](images/speed/{picture.name})\n\n{body}\n"
 
