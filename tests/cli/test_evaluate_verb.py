@@ -59,7 +59,7 @@ def tiny_generator(trained: str = "grid") -> ViewTimeGenerator:
 def test_a_generator_is_measured_at_its_training_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     size = TrainingSize(3, 5, 24, 32, arc_deg=(5.0, 35.0))
     replace(tiny_generator(), training_size=size).save_pretrained(tmp_path / "little" / "model")
-    common = ("--scenes", "2", "--steps", "2", "--no-perceptual")
+    common = "--scenes 2 --steps 2 --no-perceptual --beside copy-view change-add".split()
     run("evaluate", "worlds", "--model", tmp_path / "little" / "model", "--out", tmp_path / "out", *common)
     printed = capsys.readouterr().out
     assert "PSNR (moving)" in printed
@@ -71,7 +71,7 @@ def test_a_generator_is_measured_at_its_training_size(tmp_path: Path, capsys: py
     assert document["settings"]["arc_deg"] == [5.0, 35.0]
     assert document["arms"]["little"]["steps"] == 2
     assert len(document["arms"]["little"]["weights"]) == 16
-    assert "flow-warp" in document["scores"]
+    assert list(document["scores"]) == ["little", "copy-view", "change-add"]
     assert (tmp_path / "out" / "bars.png").is_file()
 
 

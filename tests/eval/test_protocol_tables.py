@@ -251,8 +251,8 @@ def test_4d_outputs_are_renders_of_the_scene(tmp_path: Path, table) -> None:
 
 
 def test_quality_over_views_and_time(tmp_path: Path) -> None:
-    grids = pairs(tmp_path / "data", 2)
-    extent = little(scenes=2, views=3, times=5)
+    grids = pairs(tmp_path / "data", 1)
+    extent = little(scenes=1, views=3, times=5)
     models = Models("change-add", complete=change_add, reconstructor=wall(grids[0], [0, 1, 2]), beside=("copy-view",))
     evaluation = run(v2_table_3(tmp_path / "data", models, extent), tmp_path / "out", plots=True)
     still = evaluation.scores["copy-view"]
