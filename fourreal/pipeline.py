@@ -188,7 +188,7 @@ class FourDPipeline:
         if self.reconstructor is None:
             raise InputError("this pipeline was loaded without a reconstruction model; load it with recon=...")
         model = self.reconstructor.to(resolve_device(self.device))
-        return reconstruct(model, grid, settings or ReconstructSettings(), progress)
+        return reconstruct(model, grid, settings or ReconstructSettings(align="auto"), progress)
 
     def _generator(self) -> ViewTimeGenerator:
         if self.generator is None:

@@ -77,6 +77,8 @@ class Evaluate:
     """Sampling steps of the generator."""
     sampler: Literal["euler", "unipc"] = "euler"
     """euler: first order. unipc: second order, better with few steps."""
+    align: Literal["auto", "always", "never"] = "auto"
+    """Whether a reconstruction's views are made to agree; see `fourreal reconstruct`."""
     seed: int = 0
     """Of the generator's noise and of the bootstrap."""
     beside: tuple[str, ...] | None = None
@@ -161,7 +163,7 @@ class Evaluate:
     def _sampling(self) -> Sampling:
         from fourreal.cli.evaluated_models import Sampling
 
-        return Sampling(self.steps, self.sampler, self.seed, self.device)
+        return Sampling(self.steps, self.sampler, self.seed, self.device, self.align)
 
     def _models(self, found: Evaluated) -> Models:
         from fourreal.cli.evaluated_models import find_reconstructor

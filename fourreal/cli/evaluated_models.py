@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +25,13 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a generator samples, and where models compute."""
+    """How a generator samples, whether a reconstruction aligns its views, and where models compute."""
 
     steps: int = 16
     sampler: str = "euler"
     seed: int = 0
     device: str = "auto"
+    align: Literal["never", "auto", "always"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def find_reconstructor(name: str, sampling: Sampling) -> Evaluated:
         InputError: there is no such model, or its weights are random numbers.
     """
     from fourreal.recon.alignment import similarity_between
-    from fourreal.recon.reconstruct import network_size, reconstruct, resized
+    from fourreal.recon.reconstruct import ReconstructSettings, network_size, reconstruct, resized
     from fourreal.recon.target_cameras import predict_target_cameras
     from fourreal.recon.weights import find_model
 
@@ -113,7 +114,7 @@ def find_reconstructor(name: str, sampling: Sampling) -> Evaluated:
         return prediction.depth_confidence[0, :, 0].cpu()
 
     reconstructor = Reconstructor(
-        reconstruct=lambda grid: reconstruct(model, grid),
+        reconstruct=lambda grid: reconstruct(model, grid, ReconstructSettings(align=sampling.align)),
         target_cameras=lambda inputs, targets: predict_target_cameras(model, inputs, targets).to("cpu"),
         placed=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
         confidence=confidence,
@@ -122,7 +123,7 @@ def find_reconstructor(name: str, sampling: Sampling) -> Evaluated:
     folder = Path(name)
     return Evaluated(
         found.name if found.name != "model" else _called(name),
-        {"weights": weights_hash(model), "trained_steps": found.trained_steps},
+        {"weights": weights_hash(model), "trained_steps": found.trained_steps, "align": sampling.align},
         reconstructor=reconstructor,
         trained_on=training_size(folder) if folder.is_dir() else None,
         image_size=(side, side),

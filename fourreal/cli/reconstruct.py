@@ -52,6 +52,8 @@ class Reconstruct:
     """Merge Gaussians in cubes of this side, as a share of the median depth; 0 merges none."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the transformer blocks."""
+    align: Literal["auto", "always", "never"] = "auto"
+    """Make the views of the first time agree in colour and depth: seconds, and worth it with small models (auto)."""
     device: str = "auto"
     """auto, cpu or cuda."""
     allow_untrained: bool = False
@@ -110,6 +112,7 @@ class Reconstruct:
             drop_white_background=self.drop_white_background,
             merge_voxel=self.merge_voxel,
             precision=self.precision,
+            align=self.align,
         )
 
     def _write(self, scene, stored, model_name: str, size: str) -> None:

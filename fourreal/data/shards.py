@@ -40,6 +40,8 @@ from fourreal.data.training_grid import Mixture, TrainingGrid, stream
 
 RECORD = "mixture.json"
 RENDERED_TOGETHER = 8
+FIRST_SHARE = 0.2
+"""Of the samples, what the first step of a curriculum draws from."""
 
 
 def write_shards(
@@ -182,6 +184,8 @@ class ShardDraft:
 class ShardMixture:
     """Samples from shards, each drawn uniformly; references and reversal by the mixture's config.
 
+    With a curriculum, its first step draws from the first fifth alone, and from its last step on all are drawn from.
+
     Raises:
         InputError: the folder holds no shards, or one is damaged or of another size than the config's.
     """
@@ -209,9 +213,16 @@ class ShardMixture:
 
     def draft(self, step: int, index: int) -> ShardDraft:
         rng = stream(self.config.seed, step, index, "shard")
-        shard, key, description = self.keys[int(rng.integers(len(self.keys)))]
+        shard, key, description = self.keys[int(rng.integers(self._reach(step)))]
         pattern, reverse = draw_dressing(self.config, description["kind"], step, index)
         return ShardDraft(shard, key, pattern, reverse)
+
+    def _reach(self, step: int) -> int:
+        """How many samples there are to draw from: shards are as ordered as the curriculum that wrote them."""
+        if self.config.curriculum_steps <= 0:
+            return len(self.keys)
+        share = FIRST_SHARE + (1 - FIRST_SHARE) * min(step / self.config.curriculum_steps, 1.0)
+        return max(1, round(share * len(self.keys)))
 
     def render(self, drafts: Sequence[ShardDraft], device: torch.device | str = "cpu") -> list[TrainingGrid]:
         return [dressed(self._read(draft, device), draft.pattern, draft.reverse) for draft in drafts]

@@ -22,6 +22,7 @@ from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians, GaussianSequence, concatenate
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
+from fourreal.recon.align_views import align_views
 from fourreal.recon.gaussian_head import gaussians_of_pixels
 from fourreal.recon.lift import LiftSettings, lift_view
 from fourreal.recon.model import Prediction, ReconModel
@@ -32,6 +33,8 @@ from fourreal.recon.windows import Window, plan_windows
 # The losses are least where confidence is 0.2 over the error, so 1.5 stands for an error of 13 % of the scene.
 LOW_CONFIDENCE = 1.5
 LOW_OVERLAP = 0.05
+SURE_FROM = 256
+"""Pixels per side of the frames a network was made for, from which its own cameras are trusted."""
 
 
 class LowConfidence(UserWarning):
@@ -55,6 +58,9 @@ class ReconstructSettings:
         merge_voxel: side of the cubes Gaussians are merged in, as a share of the median depth of the
             first time; 0 merges none.
         precision: number format of the transformer blocks; the heads always use float32.
+        align: whether the views of the first time are made to agree by `align_views`, whose cameras and factors on
+            depth then serve all times. never: the network's word is taken, as in the paper. always: they are. auto:
+            for networks made for frames below `SURE_FROM` pixels.
     """
 
     window_times: int = 8
@@ -66,6 +72,7 @@ class ReconstructSettings:
     drop_white_background: bool = False
     merge_voxel: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    align: Literal["never", "auto", "always"] = "never"
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_opacity < 1 or not 0 <= self.drop_least_confident < 1:
@@ -117,8 +124,12 @@ def reconstruct(
     windows = plan_windows(grid.num_times, settings.window_times, settings.window_overlap)
     steps: dict[int, Gaussians] = {}
     doubts = _Doubts(grid.num_views)
-    cameras, voxel = None, 0.0
+    cameras, aligned, voxel = None, None, 0.0
     for time, geometry in _geometry(model, frames, windows, settings, progress):
+        if time == 0 and aligns(model, settings):
+            aligned = align_views(geometry.frames, geometry.depth, geometry.cameras)
+        if aligned is not None:
+            geometry = replace(geometry, depth=geometry.depth * aligned.depth_factor, cameras=aligned.cameras)
         if cameras is None:
             cameras = geometry.cameras
             voxel = settings.merge_voxel * float(geometry.depth.median())
@@ -131,6 +142,12 @@ def reconstruct(
     doubts.warn()
     ordered = tuple(steps[time] for time in range(grid.num_times))
     return GaussianSequence(ordered, grid.seconds.cpu(), cameras.resized(grid.image_size).to("cpu"))
+
+
+def aligns(model: ReconModel, settings: ReconstructSettings) -> bool:
+    """Whether this network's views are aligned with these settings."""
+    small = model.config.native_size < SURE_FROM
+    return settings.align == "always" or (settings.align == "auto" and small)
 
 
 def network_size(image_size: tuple[int, int], model: ReconModel, longest_side: int = 0) -> tuple[int, int]:

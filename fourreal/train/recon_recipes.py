@@ -81,7 +81,7 @@ def micro() -> ReconRecipe:
         dense_stages=(16, 16, 32, 32),
         point_head=False,
     )
-    geometry, gaussians, dynamic = _stages((64, 64), (4500, 300, 100), 4, muon, antialias=False)
+    geometry, gaussians, dynamic = _stages((64, 64), (2600, 500, 250), 4, muon, antialias=False)
     arcs = (8.0, 45.0)
     # Errors of a few degrees are small squares, which the depth loss drowned at the usual weight.
     camera = 40.0
