@@ -6,6 +6,7 @@ Source: 4Real-Video-V2, section 3.1 "Grounded generation with reference videos",
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,77 +61,88 @@ def _patches(patch_embedding: nn.Module, latents: Float[Tensor, "B V C t h w"]) 
 
 
 class ReferenceGate(nn.Module):
-    """What each value of an output takes over from the references, as two logits: what stays, and what changes.
+    """What each value of an output takes over from the references: three logits.
 
-    Not in the papers. A token of a small pixel model is narrower than the patch it stands for, so what stands still
-    would come out blurred, and light that changes everywhere would have to be painted anew; the gates let both pass
-    by the network.
+    Not in the papers. A token of a small pixel model is narrower than the patch it stands for, so whatever could be
+    copied would come out blurred; the gates let it pass by the network.
     """
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
-        self.kept = nn.Linear(width, channels)
-        self.carried = nn.Linear(width, channels)
+        self.kept, self.borrowed, self.carried = (nn.Linear(width, channels) for _ in FIRST_LOGITS)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        for layer, logit in ((self.kept, KEPT_AT_FIRST), (self.carried, CARRIED_AT_FIRST)):
+        for layer, logit in zip((self.kept, self.borrowed, self.carried), FIRST_LOGITS, strict=True):
             nn.init.zeros_(layer.weight)
             nn.init.constant_(layer.bias, logit)
 
-    def forward(self, tokens: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"]]:
-        return self.kept(tokens), self.carried(tokens)
+    def forward(self, tokens: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L P"], ...]:
+        return self.kept(tokens), self.borrowed(tokens), self.carried(tokens)
 
 
-KEPT_AT_FIRST, CARRIED_AT_FIRST = 3.0, 0.0
-"""Logits of a new gate: nearly all of a reference stays, half of a change is carried over."""
+FIRST_LOGITS = (3.0, 0.0, -3.0)
+"""Of a new gate: nearly everything is kept, little is borrowed, and next to no change is carried over."""
 
 
 @dataclass(frozen=True)
 class Hints:
-    """What the references say of every cell.
+    """What the references say of every cell; zero where they say nothing.
 
     Attributes:
-        nearest: the known latent of the own view that is nearest in time, else the nearest view's at the own time.
-        change: how the nearest known view changed between the time of `nearest` and now; zero where no view tells.
-        found: which cells have a `nearest`; it is zero elsewhere.
+        own: the known latent of the own view that is nearest in time, and which cells have one.
+        across: the known latent of the own time that is nearest in view, and which cells have one.
+        change: how the view of `across` changed between the time of `own` and now.
     """
 
-    nearest: Float[Tensor, "B V C t h w"]
+    own: Float[Tensor, "B V C t h w"]
+    own_known: Bool[Tensor, "B V t"]
+    across: Float[Tensor, "B V C t h w"]
+    across_known: Bool[Tensor, "B V t"]
     change: Float[Tensor, "B V C t h w"]
-    found: Bool[Tensor, "B V t"]
 
 
-def mix_in_hints(
-    said: Float[Tensor, "B V C t h w"],
-    kept: Float[Tensor, "B V C t h w"],
-    carried: Float[Tensor, "B V C t h w"],
-    hints: Hints,
-) -> Float[Tensor, "B V C t h w"]:
-    """What the network said where the reference does not stay, and the change that is carried over.
+def mix_in_hints(said: Float[Tensor, "B V C t h w"], gates: Sequence[Tensor], hints: Hints) -> Tensor:
+    """A mixture, value by value, of what the network said, the own view's reference and the own time's; and of the
+    change between references as much as its gate lets through.
 
     Where a gate keeps a reference whole the network has no say, so its small errors do not show in what stands still.
-    Unchanged where there is no reference.
+    Without any reference the network's word stands.
+
+    Args:
+        gates: logits of `ReferenceGate`, each of the shape of `said`.
     """
-    keep = torch.sigmoid(kept) * hints.found[:, :, None, :, None, None]
-    return said + keep * (hints.nearest - said) + torch.sigmoid(carried) * hints.change
+    kept, borrowed, carried = gates
+    own, across = (known[:, :, None, :, None, None] for known in (hints.own_known, hints.across_known))
+    logits = torch.stack(
+        [torch.zeros_like(kept), kept.masked_fill(~own, -torch.inf), borrowed.masked_fill(~across, -torch.inf)]
+    )
+    shares = logits.softmax(0)
+    return shares[0] * said + shares[1] * hints.own + shares[2] * hints.across + torch.sigmoid(carried) * hints.change
 
 
 def hints_of(references: Float[Tensor, "B V C t h w"], known: Bool[Tensor, "B V t"]) -> Hints:
-    """Read the known cells, and only those. With a cross known, nearest + change is the first frame of the own view
-    plus what has changed in the first view since."""
+    """Read the known cells, and only those. With a cross known, own + change is the first frame of the own view plus
+    what has changed in the first view since."""
     _, views, _, times, _, _ = references.shape
     own, own_time = _nearest_known(known)
-    other, other_view = (found.mT for found in _nearest_known(known.mT))
+    across, across_view = (found.mT for found in _nearest_known(known.mT))
     now, here = torch.arange(times, device=known.device), torch.arange(views, device=known.device)[:, None]
     sample = torch.arange(len(known), device=known.device)[:, None, None]
-    time, view = torch.where(own, own_time, now), torch.where(own, here, other_view)
     cells = rearrange(references, "b v c t h w -> b v t c h w")
-    tells = own & other & known[sample, other_view, own_time]
-    nearest = cells[sample, view, time] * (own | other)[..., None, None, None]
-    change = (cells[sample, other_view, now] - cells[sample, other_view, own_time]) * tells[..., None, None, None]
-    back = "b v t c h w -> b v c t h w"
-    return Hints(rearrange(nearest, back), rearrange(change, back), own | other)
+
+    def read(view: Tensor, time: Tensor, told: Bool[Tensor, "B V t"]) -> Float[Tensor, "B V C t h w"]:
+        found = torch.where(told[..., None, None, None], cells[sample, view, time], 0)
+        return rearrange(found, "b v t c h w -> b v c t h w")
+
+    both = own & across & known[sample, across_view, own_time]
+    return Hints(
+        own=read(here, own_time, own),
+        own_known=own,
+        across=read(across_view, now, across),
+        across_known=across,
+        change=read(across_view, now, both) - read(across_view, own_time, both),
+    )
 
 
 def _nearest_known(known: Bool[Tensor, "B N M"]) -> tuple[Bool[Tensor, "B N M"], Int[Tensor, "B N M"]]:

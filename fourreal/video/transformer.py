@@ -241,8 +241,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
         said = rearrange(self.proj_out(tokens), _UNPATCHED, **axes)
         if self.reference_gate is None or references is None or reference_mask is None:
             return said
-        kept, carried = (rearrange(gate, _UNPATCHED, **axes).to(references) for gate in self.reference_gate(tokens))
-        return mix_in_hints(said.to(references), kept, carried, hints_of(references, reference_mask))
+        gates = [rearrange(gate, _UNPATCHED, **axes).to(references) for gate in self.reference_gate(tokens)]
+        return mix_in_hints(said.to(references), gates, hints_of(references, reference_mask))
 
     def _check(self, latents: Tensor, text: Tensor, references: Tensor | None, reference_mask: Tensor | None) -> None:
         config = self.config

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import known_pattern
-from fourreal.video.conditioning import CARRIED_AT_FIRST, KEPT_AT_FIRST, hints_of, mix_in_hints
+from fourreal.video.conditioning import FIRST_LOGITS, hints_of, mix_in_hints
 from fourreal.video.transformer import ViewTimeTransformer
 
 SHAPE = (3, 4)
@@ -26,18 +26,22 @@ def call(model: ViewTimeTransformer, latents, references, known):
 def hints_by_hand(references, known):
     """Cell by cell, as the docstrings say it."""
     views, times = known.shape
-    nearest, change = torch.zeros_like(references), torch.zeros_like(references)
+    own, across, change = (torch.zeros_like(references) for _ in range(3))
     for v in range(views):
         for t in range(times):
-            own = [(abs(t - time), time) for time in range(times) if known[v, time]]
-            other = [(abs(v - view), view) for view in range(views) if known[view, t]]
-            if own:
-                nearest[v, :, t] = references[v, :, min(own)[1]]
-            elif other:
-                nearest[v, :, t] = references[min(other)[1], :, t]
-            if own and other and known[min(other)[1], min(own)[1]]:
-                change[v, :, t] = references[min(other)[1], :, t] - references[min(other)[1], :, min(own)[1]]
-    return nearest, change
+            when = [(abs(t - time), time) for time in range(times) if known[v, time]]
+            where = [(abs(v - view), view) for view in range(views) if known[view, t]]
+            if when:
+                own[v, :, t] = references[v, :, min(when)[1]]
+            if where:
+                across[v, :, t] = references[min(where)[1], :, t]
+            if when and where and known[min(where)[1], min(when)[1]]:
+                change[v, :, t] = references[min(where)[1], :, t] - references[min(where)[1], :, min(when)[1]]
+    return own, across, change
+
+
+def gates_like(said, kept=-50.0, borrowed=-50.0, carried=-50.0):
+    return [torch.full_like(said, logit) for logit in (kept, borrowed, carried)]
 
 
 @settings(max_examples=40, deadline=None)
@@ -46,47 +50,58 @@ def test_hints_are_those_found_by_hand(flags):
     known = torch.tensor(flags).reshape(SHAPE)
     references = torch.randn(3, 2, 4, 1, 1)
     hints = hints_of(references[None], known[None])
-    nearest, change = hints_by_hand(references, known)
-    assert torch.equal(hints.nearest[0], nearest)
-    assert torch.equal(hints.change[0], change)
-    assert torch.equal(hints.found[0], known.any(1, keepdim=True) | known.any(0, keepdim=True))
+    for found, expected in zip((hints.own, hints.across, hints.change), hints_by_hand(references, known), strict=True):
+        assert torch.equal(found[0], expected)
+    assert torch.equal(hints.own_known[0], known.any(1, keepdim=True).expand(SHAPE))
+    assert torch.equal(hints.across_known[0], known.any(0, keepdim=True).expand(SHAPE))
 
 
 def test_hints_read_known_cells_only():
     known = known_pattern("cross", 3, 4)[None]
     references = torch.randn(1, 3, 2, 4, 2, 2)
-    spoilt = torch.where(known[:, :, None, :, None, None], references, 99.0)
+    spoilt = torch.where(known[:, :, None, :, None, None], references, torch.nan)
     first, second = hints_of(references, known), hints_of(spoilt, known)
-    assert torch.equal(first.nearest, second.nearest)
-    assert torch.equal(first.change, second.change)
+    for name in ("own", "across", "change"):
+        assert torch.equal(getattr(first, name), getattr(second, name))
 
 
-def test_closed_gates_add_nothing_and_open_ones_carry_the_change_over():
+def test_gates_choose_between_the_network_and_the_references():
     said, references = torch.randn(2, 1, 3, 2, 4, 2, 2)
     hints = hints_of(references, known_pattern("cross", 3, 4)[None])
-    shut, wide = torch.full_like(said, -50.0), torch.full_like(said, 50.0)
-    assert torch.allclose(mix_in_hints(said, shut, shut, hints), said)
-    stays = mix_in_hints(said, wide, shut, hints)
-    assert torch.allclose(stays[:, 1:], references[:, 1:, :, :1].expand_as(references[:, 1:]), atol=1e-6)
-    carried = mix_in_hints(said, wide, wide, hints)
-    expected = references[:, 1:, :, :1] + references[:, :1] - references[:, :1, :, :1]
+    own_first = references[:, 1:, :, :1].expand_as(references[:, 1:])
+    same_time = references[:, :1].expand_as(references)
+    assert torch.allclose(mix_in_hints(said, gates_like(said), hints), said)
+    assert torch.allclose(mix_in_hints(said, gates_like(said, kept=50.0), hints)[:, 1:], own_first, atol=1e-6)
+    borrowed = mix_in_hints(said, gates_like(said, borrowed=50.0), hints)
+    assert torch.allclose(borrowed[..., 1:, :, :], same_time[..., 1:, :, :], atol=1e-6)
+    carried = mix_in_hints(said, gates_like(said, kept=50.0, carried=50.0), hints)
+    expected = own_first + references[:, :1] - references[:, :1, :, :1]
     assert torch.allclose(carried[:, 1:], expected, atol=1e-5)
     assert torch.allclose(carried[:, 0], references[:, 0], atol=1e-6), "what is known is its own hint"
 
 
-def test_without_references_the_gates_are_silent():
-    said, gate = torch.randn(2, 1, 3, 2, 4, 2, 2)
+def test_shares_make_a_whole():
+    said = torch.ones(1, 3, 2, 4, 2, 2)
+    gates = [torch.randn_like(said) for _ in range(3)]
+    for pattern in ("cross", "row", "column", "none"):
+        hints = hints_of(torch.ones_like(said), known_pattern(pattern, 3, 4)[None])
+        assert torch.allclose(mix_in_hints(said, gates, hints), said, atol=1e-6), pattern
+
+
+def test_without_references_the_network_stands_alone():
+    said = torch.randn(1, 3, 2, 4, 2, 2)
     hints = hints_of(torch.randn_like(said), torch.zeros(1, 3, 4, dtype=torch.bool))
-    assert torch.equal(mix_in_hints(said, gate, gate, hints), said)
+    assert torch.equal(mix_in_hints(said, [torch.randn_like(said) for _ in range(3)], hints), said)
 
 
 def test_gradients_reach_the_gates_and_the_network():
     model = gated()
-    latents = torch.randn(1, 3, model.config["in_channels"], 2, 4, 4)
     torch.nn.init.normal_(model.proj_out.weight)
+    latents = torch.randn(1, 3, model.config["in_channels"], 2, 4, 4)
     call(model, latents, torch.randn_like(latents), known_pattern("cross", 3, 2)[None]).square().mean().backward()
-    assert model.reference_gate is not None
-    for layer in (model.reference_gate.kept, model.reference_gate.carried, model.proj_out):
+    gate = model.reference_gate
+    assert gate is not None
+    for layer in (gate.kept, gate.borrowed, gate.carried, model.proj_out):
         assert layer.weight.grad is not None
         assert bool(layer.weight.grad.abs().sum() > 0)
 
@@ -95,32 +110,28 @@ def test_a_new_gated_model_says_nothing_of_its_own():
     model = gated()
     latents = torch.randn(1, 3, model.config["in_channels"], 2, 4, 4)
     references, known = torch.randn_like(latents), known_pattern("column", 3, 2)[None]
-    share = torch.sigmoid(torch.tensor(KEPT_AT_FIRST))
+    share = torch.sigmoid(torch.tensor(FIRST_LOGITS[0]))
     with torch.no_grad():
         said = call(model, latents, references, known)
-    assert torch.allclose(said, share * references[:, :, :, :1].expand_as(references), atol=1e-5)
+    assert torch.allclose(said[:, :, :, 1], share * references[:, :, :, 0], atol=1e-5)
 
 
-def test_new_gates_take_their_first_shares():
+def test_the_gates_mix_what_the_network_would_say_without_them():
     model, plain = gated(), ViewTimeTransformer.tiny(prediction="sample")
     torch.nn.init.normal_(model.proj_out.weight)
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("reference_gate.")})
     latents = torch.randn(1, 3, model.config["in_channels"], 2, 4, 4)
     references, known = torch.randn_like(latents), known_pattern("cross", 3, 2)[None]
-    hints = hints_of(references, known)
-    kept, carried = torch.sigmoid(torch.tensor([KEPT_AT_FIRST, CARRIED_AT_FIRST]))
     with torch.no_grad():
         said = call(plain, latents, references, known)
-        expected = (
-            said + kept * hints.found[:, :, None, :, None, None] * (hints.nearest - said) + carried * hints.change
-        )
+        expected = mix_in_hints(said, gates_like(said, *FIRST_LOGITS), hints_of(references, known))
         assert torch.allclose(call(model, latents, references, known), expected, atol=1e-5)
 
 
 def test_a_folder_without_a_gate_gets_a_new_one(tmp_path):
     ViewTimeTransformer.tiny(prediction="sample").save_pretrained(tmp_path)
     bias = ViewTimeTransformer.from_pretrained(tmp_path, gate=True).reference_gate.kept.bias
-    assert torch.equal(bias, torch.full_like(bias, KEPT_AT_FIRST))
+    assert torch.equal(bias, torch.full_like(bias, FIRST_LOGITS[0]))
 
 
 def test_a_gate_on_velocities_is_refused():
