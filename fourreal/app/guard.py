@@ -2,13 +2,16 @@
 
 The toolkit under the page serves far more than this page needs (files by path, a proxy, an API); everything not
 listed here does not exist. Pages of other sites can reach a server on this machine through the browser; they are
-told apart by the Host and Origin they send. What the page loads comes from here or not at all.
+told apart by the Host and Origin they send. What the page loads comes from here or not at all. And where a page
+speaks of files, only uploaded ones can be meant: the toolkit, mounted as it is here, would take any path or URL.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +26,8 @@ OPEN_ADDRESSES = re.compile(
     r"|/gradio_api/(?:info|upload|upload_progress|queue/join|queue/data|startup-events|cancel|reset|heartbeat/\w+)/?"
     r"|/results/[0-9a-f]{32}/[\w.]+"
 )
+CALL = "/gradio_api/queue/join"
+MOST_CALL_BYTES = 100_000
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS = (
     (
@@ -41,17 +46,26 @@ class Guard:
     """Wraps an application.
 
     Args:
+        uploads: where uploaded files are.
         local_only: the server listens on this machine only, so no other host name can be meant.
     """
 
-    def __init__(self, app: Application, local_only: bool) -> None:
-        self._app, self._local_only = app, local_only
+    def __init__(self, app: Application, uploads: Path, local_only: bool) -> None:
+        self._app, self._uploads, self._local_only = app, uploads, local_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             status = self.refusal(scope)
+            if status is None and scope["path"].rstrip("/") == CALL:
+                body = await _read(receive, MOST_CALL_BYTES)
+                if body is None:
+                    status = 413
+                elif not names_only_uploads(body, self._uploads):
+                    status = 403
+                else:
+                    receive = _replayed(body, receive)
             if status is None:
                 await self._app(scope, receive, _with_headers(send))
             else:
@@ -67,6 +81,46 @@ class Guard:
         if origin is not None and urlsplit(origin).netloc != host:
             return 403
         return None if OPEN_ADDRESSES.fullmatch(scope["path"]) else 404
+
+
+def names_only_uploads(body: bytes, uploads: Path) -> bool:
+    """Whether a call is JSON and every file it speaks of is an uploaded one."""
+    try:
+        values = [json.loads(body)]
+        while values:
+            value = values.pop()
+            if isinstance(value, list):
+                values += value
+            elif isinstance(value, dict):
+                values += value.values()
+                path = value.get("path")
+                if path is not None and not Path(path).resolve().is_relative_to(uploads.resolve()):
+                    return False
+    except (ValueError, TypeError, OSError, RecursionError):
+        return False
+    return True
+
+
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """The body of a request; None when it is longer than that."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > most:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A body that was read already, once more; after it, what comes next."""
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receiving() -> Any:
+        return pending.pop() if pending else await receive()
+
+    return receiving
 
 
 def _host_name(host: str) -> str | None:

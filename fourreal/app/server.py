@@ -66,7 +66,7 @@ def serve(offer: Offer, options: ServerOptions = ServerOptions()) -> None:
 
     remove_abandoned(Path(tempfile.gettempdir()))
     with listen(options) as listening, _temporary_root() as root, open_workshop(offer, root) as workshop:
-        app = Guard(build_app(workshop, root), options.local_only)
+        app = Guard(build_app(workshop, root), root / UPLOADS, options.local_only)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
         )

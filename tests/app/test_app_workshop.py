@@ -1,0 +1,226 @@
+"""What can be done on the page, without a browser: clips in, a preview, a scene, its files, and every refusal."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from job.tiny_jobs import moving_square, write_clip
+from PIL import Image
+
+from fourreal.app import workshop as workshop_module
+from fourreal.app.desk import Ticket
+from fourreal.app.grid_page import SLOT, TEMPLATE, write_grid_page
+from fourreal.app.results import FOLDER_OF, find_result
+from fourreal.app.server import open_workshop
+from fourreal.app.sessions import Session
+from fourreal.app.workshop import PACK, Choices, Offer, Workshop
+from fourreal.core.errors import InputError
+from fourreal.core.grid import VideoGrid
+from fourreal.core.media import read_clip, to_uint8
+from fourreal.files.grid_folder import load_grid, save_grid
+from fourreal.files.ply import read_ply
+from fourreal.files.scene_folder import load_scene
+from fourreal.job import stages
+
+PATIENCE_S = 300.0
+
+
+@pytest.fixture
+def offer(models: Path, tmp_path: Path) -> Offer:
+    return Offer((str(models / "video"),), str(models / "recon"), "cpu", max_upload_mb=2, keep=tmp_path / "kept")
+
+
+@pytest.fixture
+def workshop(offer: Offer, tmp_path: Path) -> Iterator[Workshop]:
+    with open_workshop(offer, tmp_path / "root") as workshop:
+        yield workshop
+
+
+@pytest.fixture
+def session(workshop: Workshop) -> Session:
+    return workshop.sessions.open()
+
+
+CHOICES = Choices("video", steps=2)
+
+
+def give(workshop: Workshop, session: Session, folder: Path, name: str = "my clip.mp4") -> None:
+    workshop.receive(session, "fixed", write_clip(folder / "upload.mp4"), name)
+
+
+def finish(job: Ticket | None) -> Ticket:
+    assert job is not None
+    assert job.wait(PATIENCE_S)
+    return job
+
+
+def test_a_clip_becomes_files_to_take_away(
+    workshop: Workshop, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "MOVIE_PX", 24)
+    give(workshop, session, tmp_path)
+    assert workshop.preview(session, CHOICES)
+    looked = finish(session.preview).view()
+    assert looked.phase == "finished", looked.error
+    assert find_result(session.folder, "preview.png") is not None
+    assert find_result(session.folder, "scene.html") is None
+    workshop.make(session, CHOICES)
+    made = finish(session.scene).view()
+    assert made.phase == "finished", made.error
+    assert [(s.name, s.status) for s in made.stages] == [
+        ("import", "kept"),
+        *[(name, "made") for name in ("generate", "reconstruct", "render", "page", PACK)],
+    ]
+    found = {name: find_result(session.folder, name) for name in FOLDER_OF}
+    assert all(found.values()), found
+    kept = next((tmp_path / "kept").iterdir())
+    assert (kept / "scene.html").read_bytes() == (session.run_folder / "scene.html").read_bytes()
+    assert any(kept.name in note for note in made.notes)
+    assert not any(str(tmp_path) in note for note in made.notes)
+    check_archives(session)
+
+
+def check_archives(session: Session) -> None:
+    """Both hold what was made, number for number."""
+    unpacked = session.folder / "unpacked"
+    for name in ("grid.zip", "splats.zip"):
+        with zipfile.ZipFile(session.folder / "packed" / name) as archive:
+            archive.extractall(unpacked)
+    grid, again = load_grid(session.run_folder / "grid").grid, load_grid(unpacked / "grid").grid
+    assert torch.equal(grid.frames, again.frames)
+    scene = load_scene(session.run_folder / "scene")
+    moments = sorted((unpacked / "splats").iterdir())
+    assert len(moments) == len(scene.steps)
+    assert len(read_ply(moments[0]).means) == len(scene.steps[0].means)
+
+
+def test_a_refused_clip_takes_the_place_of_the_last_and_speaks_without_folders(
+    workshop: Workshop, session: Session, tmp_path: Path
+) -> None:
+    give(workshop, session, tmp_path)
+    (tmp_path / "bad.mp4").write_bytes(b"no clip")
+    with pytest.raises(InputError, match="bad is no video and no GIF") as caught:
+        workshop.receive(session, "fixed", tmp_path / "bad.mp4", "bad.mp4")
+    assert str(tmp_path) not in str(caught.value)
+    assert session.clips == {}
+    assert not workshop.preview(session, CHOICES), "there is nothing left to preview"
+
+
+def test_what_goes_wrong_in_a_job_is_one_sentence_without_folders(
+    workshop: Workshop, session: Session, tmp_path: Path
+) -> None:
+    write_clip(tmp_path / "short.mp4", times=3)
+    workshop.receive(session, "fixed", tmp_path / "short.mp4", "short.mp4")
+    workshop.make(session, replace(CHOICES, frames=17))
+    view = finish(session.scene).view()
+    assert view.phase == "failed"
+    assert "short.mp4" in view.error
+    assert "17" in view.error
+    assert "/" not in view.error
+
+
+def test_while_a_scene_is_made_its_inputs_stay(
+    workshop: Workshop, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object, watcher: Ticket, **__: object) -> None:
+        with watcher.step("generate") as progress:
+            begun.set()
+            assert go_on.wait(PATIENCE_S)
+            progress(1, 2)
+
+    give(workshop, session, tmp_path)
+    monkeypatch.setattr(workshop_module, "run_job", slow)
+    workshop.make(session, CHOICES)
+    assert begun.wait(PATIENCE_S)
+    for attempt in (
+        lambda: give(workshop, session, tmp_path),
+        lambda: workshop.drop(session, "fixed"),
+        lambda: workshop.take_sample(session),
+        lambda: workshop.preview(session, CHOICES),
+        lambda: workshop.make(session, CHOICES),
+    ):
+        with pytest.raises(InputError, match="stop it first"):
+            attempt()
+    assert not (tmp_path / "upload.mp4").exists(), "a refused upload was left lying"
+    workshop.stop(session)
+    go_on.set()
+    assert finish(session.scene).view().phase == "stopped"
+    workshop.drop(session, "fixed")
+    assert not (session.folder / "clips" / "fixed").exists()
+
+
+def test_nothing_given_is_said(workshop: Workshop, session: Session) -> None:
+    with pytest.raises(InputError, match="got none"):
+        workshop.make(session, CHOICES)
+
+
+def test_words_alone_need_a_model_that_reads(workshop: Workshop, session: Session) -> None:
+    workshop.make(session, replace(CHOICES, prompt="ein roter Würfel 赤い"))
+    assert "reads no text" in finish(session.scene).view().error
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"views": 1}, {"views": 99}, {"frames": 0}, {"frames": 1000}, {"steps": 0}, {"steps": 9999}, {"seed": -1}],
+)
+def test_numbers_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="must be from"):
+        Choices("mini", **wrong)
+    with pytest.raises(InputError, match="letters"):
+        Choices("mini", prompt="x" * 5000)
+
+
+def test_only_models_on_offer_can_be_chosen(workshop: Workshop, session: Session, tmp_path: Path) -> None:
+    give(workshop, session, tmp_path)
+    for label in ("small", "/etc", str(tmp_path), "", "../video"):
+        with pytest.raises(InputError, match="the models here are video"):
+            workshop.make(session, replace(CHOICES, model=label))
+    offer = Offer(("mini", "runs/mine/model"))
+    assert offer.labels == ("mini", "model")
+    assert offer.model("model") == "runs/mine/model"
+    with pytest.raises(InputError, match="must differ"):
+        Offer(("a/model", "b/model"))
+
+
+def test_the_grid_page_holds_every_cell(tmp_path: Path) -> None:
+    frames = torch.stack([moving_square(3), moving_square(3).flip(-1)])
+    known = torch.tensor([[True, True, True], [True, False, True]])
+    grid = VideoGrid(frames * known[..., None, None, None], known, torch.arange(3) / 8)
+    save_grid(tmp_path / "grid", grid, storage="png")
+    given = torch.tensor([[True, True, True], [False, False, False]])
+    size = write_grid_page(grid, tmp_path / "grid.html", given)
+    html = (tmp_path / "grid.html").read_text(encoding="utf-8")
+    assert size == len(html.encode())
+    before, after = TEMPLATE.read_text(encoding="utf-8").split(SLOT)
+    values = json.loads(html.removeprefix(before).removesuffix(after))
+    assert values["given"] == given.tolist()
+    assert values["known"] == known.tolist()
+    assert values["seconds"] == [0.0, 0.125, 0.25]
+    for view in range(2):
+        for time in range(3):
+            picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(values["cells"][view][time]))), dtype=int)
+            difference = np.abs(picture - to_uint8(grid.frames[view, time][None])[0])
+            assert difference.mean() < 3, (view, time)
+    assert not re.search(r"(?:src|href)=|https?://|@import", html), "the page asks for something outside itself"
+
+
+def test_a_kept_clip_is_the_clip(workshop: Workshop, session: Session, tmp_path: Path) -> None:
+    write_clip(tmp_path / "same.mp4")
+    content = (tmp_path / "same.mp4").read_bytes()
+    give(workshop, session, tmp_path)
+    assert session.clips["fixed"].path.read_bytes() == content
+    assert len(read_clip(session.clips["fixed"].path).frames) == 12
+    assert session.clips["fixed"].name == "my-clip.mp4"
