@@ -30,15 +30,15 @@ class SampleCard:
 
 
 SAMPLE = SampleCard(
-    seed=900_000,
+    seed=900_011,
     worlds=WorldConfig(
-        views=9,
-        times=9,
+        views=13,
+        times=13,
         image_size=(128, 128),
         fps=8.0,
         background="walls",
         rig="arc",
-        arc_deg=(24.0, 24.0),
+        arc_deg=(20.0, 20.0),
         texture_loudness=0.6,
         max_groups=2,
     ),

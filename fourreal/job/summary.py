@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from fourreal.job.run import RunReport
-from fourreal.job.stages import CONTACT, GRID, MOVIE, PAGE, SCENE
+from fourreal.job.stages import CONTACT, GRID, MOVIE, PAGE, PREVIEW, SCENE
 
 WHAT = {
     "import": "input",
@@ -40,7 +40,8 @@ def print_summary(report: RunReport) -> None:
 
 def next_steps(report: RunReport) -> list[str]:
     """What to look at and what to do with it, as far as this run got."""
-    page, movie, contact, scene, grid = (report.find(name) for name in (PAGE, MOVIE, CONTACT, SCENE, GRID))
+    names = (PAGE, MOVIE, CONTACT, SCENE, GRID, PREVIEW)
+    page, movie, contact, scene, grid, preview = (report.find(name) for name in names)
     steps = []
     if page is not None:
         steps.append(f"Open {page} in a browser and fly through it.")
@@ -48,6 +49,8 @@ def next_steps(report: RunReport) -> list[str]:
         steps.append(f"Watch {movie}, or make another: fourreal movie {scene} --move orbit --out orbit.mp4")
     if contact is not None:
         steps.append(f"{contact} is the grid at a glance; fourreal view {grid} shows it along both axes.")
+    if preview is not None:
+        steps.append(f"{preview} is what the model sees of the footage.")
     if scene is not None:
         steps.append(f"To other programs: fourreal export {scene} --format ply --out splats")
     return steps
