@@ -103,6 +103,29 @@ def align_views(
     return _answer(rig, cameras, unit, depth, disagreement)
 
 
+def refit_depth(
+    frames: Float[Tensor, "V 3 H W"],
+    depth: Float[Tensor, "V H W"],
+    aligned: AlignedViews,
+    settings: AlignSettings = AlignSettings(),
+) -> Float[Tensor, "V H W"]:
+    """The factor on depth at another moment, with the cameras that alignment found: what moved stands elsewhere now.
+
+    Starts from the factor of the aligned moment and depends on nothing but that and the moment itself.
+    """
+    cameras = aligned.cameras
+    unit = float(depth[0].median())
+    views = _Views.of(frames, depth / unit, cameras.moved(cameras.world_to_cam[0], 1 / unit))
+    rig = _Rig.at(views.poses, settings)
+    cells = (settings.depth_cells, settings.depth_cells)
+    with torch.no_grad():
+        rig.log_depth += F.interpolate(aligned.depth_factor.log()[:, None], size=cells, mode="area")
+    for size, steps in zip(settings.sizes[1:], settings.steps[1:], strict=True):
+        _descend(views, rig, size, steps // 2, settings, cameras=False)
+    with torch.no_grad():
+        return _stretched(rig.log_depth, (depth.shape[-2], depth.shape[-1])).exp()
+
+
 @dataclass(frozen=True)
 class _Views:
     """The moment in the first view's frame and a unit of its median depth; focal lengths in image widths."""
@@ -137,8 +160,10 @@ class _Rig:
         blank = [start.new_zeros(shape) for shape in ((views, 3), (views, 3), (), (views, 1, cells, cells))]
         return cls(start, *(part.requires_grad_() for part in blank))
 
-    def groups(self) -> list[dict[str, object]]:
-        rates = ((self.turn, 0.01), (self.shift, 0.01), (self.log_focal, 0.005), (self.log_depth, 0.02))
+    def groups(self, *, cameras: bool) -> list[dict[str, object]]:
+        rates = [(self.log_depth, 0.02)]
+        if cameras:
+            rates += [(self.turn, 0.01), (self.shift, 0.01), (self.log_focal, 0.005)]
         return [{"params": [part], "lr": rate} for part, rate in rates]
 
     def poses(self) -> Float[Tensor, "V 4 4"]:
@@ -153,13 +178,15 @@ class _Rig:
         return base * _stretched(self.log_depth, (base.shape[-2], base.shape[-1])).exp()
 
 
-def _descend(views: _Views, rig: _Rig, size: int, steps: int, settings: AlignSettings) -> float:
+def _descend(
+    views: _Views, rig: _Rig, size: int, steps: int, settings: AlignSettings, *, cameras: bool = True
+) -> float:
     """Move the rig downhill at one picture size. Returns the disagreement on colours it ends with."""
     scale = min(1.0, size / max(views.frames.shape[-2:]))
     shape = (max(4, round(views.frames.shape[-2] * scale)), max(4, round(views.frames.shape[-1] * scale)))
     features = _features(F.interpolate(views.frames, size=shape, mode="area"))
     base = F.interpolate(views.depth[:, None], size=shape, mode="area")[:, 0]
-    optimiser = torch.optim.Adam(rig.groups(), betas=(0.9, 0.99))
+    optimiser = torch.optim.Adam(rig.groups(cameras=cameras), betas=(0.9, 0.99))
     colour = features.new_zeros(())
     with torch.enable_grad():
         for _ in range(steps):

@@ -22,7 +22,7 @@ from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians, GaussianSequence, concatenate
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
-from fourreal.recon.align_views import align_views
+from fourreal.recon.align_views import AlignedViews, align_views, refit_depth
 from fourreal.recon.gaussian_head import gaussians_of_pixels
 from fourreal.recon.lift import LiftSettings, lift_view
 from fourreal.recon.model import Prediction, ReconModel
@@ -58,9 +58,9 @@ class ReconstructSettings:
         merge_voxel: side of the cubes Gaussians are merged in, as a share of the median depth of the
             first time; 0 merges none.
         precision: number format of the transformer blocks; the heads always use float32.
-        align: whether the views of the first time are made to agree by `align_views`, whose cameras and factors on
-            depth then serve all times. never: the network's word is taken, as in the paper. always: they are. auto:
-            for networks made for frames below `SURE_FROM` pixels.
+        align: whether the views of the first time are made to agree by `align_views`, whose cameras then serve all
+            times, and the depth of every other time by `refit_depth`. never: the network's word is taken, as in the
+            paper. always: they are. auto: for networks made for frames below `SURE_FROM` pixels.
     """
 
     window_times: int = 8
@@ -129,7 +129,7 @@ def reconstruct(
         if time == 0 and aligns(model, settings):
             aligned = align_views(geometry.frames, geometry.depth, geometry.cameras)
         if aligned is not None:
-            geometry = replace(geometry, depth=geometry.depth * aligned.depth_factor, cameras=aligned.cameras)
+            geometry = _stood_on(aligned, geometry, time)
         if cameras is None:
             cameras = geometry.cameras
             voxel = settings.merge_voxel * float(geometry.depth.median())
@@ -148,6 +148,12 @@ def aligns(model: ReconModel, settings: ReconstructSettings) -> bool:
     """Whether this network's views are aligned with these settings."""
     small = model.config.native_size < SURE_FROM
     return settings.align == "always" or (settings.align == "auto" and small)
+
+
+def _stood_on(aligned: AlignedViews, geometry: _TimeGeometry, time: int) -> _TimeGeometry:
+    """A time with the aligned cameras, and its depth brought to agree under them."""
+    factor = aligned.depth_factor if time == 0 else refit_depth(geometry.frames, geometry.depth, aligned)
+    return replace(geometry, depth=geometry.depth * factor, cameras=aligned.cameras)
 
 
 def network_size(image_size: tuple[int, int], model: ReconModel, longest_side: int = 0) -> tuple[int, int]:

@@ -81,7 +81,7 @@ def micro() -> ReconRecipe:
         dense_stages=(16, 16, 32, 32),
         point_head=False,
     )
-    geometry, gaussians, dynamic = _stages((64, 64), (2600, 500, 250), 4, muon, antialias=False)
+    geometry, gaussians, dynamic = _stages((64, 64), (2600, 260, 90), 4, muon, antialias=False)
     arcs = (8.0, 45.0)
     # Errors of a few degrees are small squares, which the depth loss drowned at the usual weight.
     camera = 40.0
@@ -146,7 +146,8 @@ def _stages(
     """Backbone on still worlds; the head with it; then worlds that move. Views and times as in the paper."""
     still = GridData(8, 1, size, shares=ONLY_STATIC, curriculum_steps=curriculum, antialias=antialias)
     moving = replace(still, times=4, fps=4.0, shares=MIXED, curriculum_steps=0)
-    later = replace(optimiser, rate=optimiser.rate / 2, muon_rate=optimiser.muon_rate / 2)
+    halved = {"rate": optimiser.rate / 2, "muon_rate": optimiser.muon_rate / 2}
+    later = replace(optimiser, warmup=min(optimiser.warmup, 20), **halved)
     batch_of_moving = max(2, batch // 4)
     return (
         ReconStage("geometry", steps[0], batch, 4, ("",), GEOMETRY, still, optimiser),

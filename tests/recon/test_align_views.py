@@ -12,7 +12,7 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.grid import VideoGrid
 from fourreal.core.rotations import rotation_angle_deg
 from fourreal.data.worlds import WorldConfig, make_world, render_world
-from fourreal.recon.align_views import AlignSettings, align_views
+from fourreal.recon.align_views import AlignedViews, AlignSettings, align_views, refit_depth
 from fourreal.recon.losses import normalised_truth
 from fourreal.recon.reconstruct import ReconstructSettings, aligns, reconstruct
 
@@ -67,6 +67,22 @@ def test_depth_comes_nearer_to_the_truth(moment):
         return float(((said * (depth.median() / said.median()) - depth).abs() / depth).mean())
 
     assert error(wrong * found.depth_factor) < 0.7 * error(wrong)
+
+
+def test_depth_of_another_moment_is_refitted_under_the_same_cameras(moment):
+    frames, depth, cameras = moment
+    wrong = depth * torch.tensor([1.0, 1.25, 0.8, 1.2])[:, None, None]
+    before = AlignedViews(cameras, torch.ones_like(depth), 0.0)
+    factor = refit_depth(frames, wrong, before, replace(QUICK, steps=(0, 240)))
+
+    def error(said):
+        return float(((said * (depth.median() / said.median()) - depth).abs() / depth).mean())
+
+    assert error(wrong * factor) < 0.7 * error(wrong)
+    kept = refit_depth(
+        frames, depth, AlignedViews(cameras, torch.full_like(depth, 1.5), 0.0), replace(QUICK, steps=(0, 0))
+    )
+    assert torch.allclose(kept, torch.full_like(depth, 1.5), atol=1e-5), "no step, no change"
 
 
 def test_the_unit_is_the_callers(moment):
