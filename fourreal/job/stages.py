@@ -41,8 +41,10 @@ GRID, CONTACT = "grid", "contact.png"
 SCENE, OVERVIEW = "scene", "reconstruction.png"
 MOVIE, PAGE = "bullet_time.mp4", "scene.html"
 
-MOVIE_PX = 384
+MOVIE_PX = 256
 """Longer side of the movie, where the grid's own frames are smaller: its Gaussians are smoothed for that."""
+MOVE_SECONDS = 2.0
+"""How long the movie's camera takes from the first view to the last."""
 
 LEAST_KEPT = 0.01
 """A page with less of the scene than this shows dust."""
@@ -195,7 +197,8 @@ def _render(work: Work, progress: Progress) -> Figures:
     scene = load_scene(work.out / SCENE)
     height, width = scene.cameras.image_size
     scale = max(1.0, MOVIE_PX / max(height, width))
-    plan = plan_movie(scene, "bullet", options=MovieOptions(size=(round(height * scale), round(width * scale))))
+    options = MovieOptions(size=(round(height * scale), round(width * scale)), move_seconds=MOVE_SECONDS)
+    plan = plan_movie(scene, "bullet", options=options)
     write_movie(work.out / MOVIE, scene, plan, progress=progress)
     return {"frames": len(plan)}
 
@@ -222,14 +225,18 @@ def _finite(wish: dict[str, Any]) -> dict[str, Any]:
     return {name: None if value == float("inf") else value for name, value in wish.items()}
 
 
-def _no_settings(version: int) -> Callable[[JobRequest, Networks], dict[str, Any]]:
-    return lambda request, networks: {"version": version}
+def _render_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
+    return {"longer_side": MOVIE_PX, "move_seconds": MOVE_SECONDS}
+
+
+def _page_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
+    return {"max_mb": PageOptions().max_mb}
 
 
 STAGES = (
     Stage("import", (), (INPUT, PREVIEW), _import_settings, _import),
     Stage("generate", (INPUT,), (GRID, CONTACT), _generate_settings, _generate),
     Stage("reconstruct", (GRID,), (SCENE, OVERVIEW), _reconstruct_settings, _reconstruct),
-    Stage("render", (SCENE,), (MOVIE,), _no_settings(1), _render),
-    Stage("page", (SCENE, GRID), (PAGE,), _no_settings(1), _page),
+    Stage("render", (SCENE,), (MOVIE,), _render_settings, _render),
+    Stage("page", (SCENE, GRID), (PAGE,), _page_settings, _page),
 )
