@@ -1,6 +1,7 @@
 # Everything a person needs, each with its own set-up in .venv. A second run is quick.
 #
-#   make demo    render a 4D world, lift its exact depth to Gaussians, write the page to fly through it
+#   make demo    two sample clips to a complete grid, a 4D scene, a movie and the page to fly through it
+#   make world   the same from a procedural world with exact depth, without any network
 #   make test    the test suite (under 6 minutes on 2 cores after set-up)
 #   make check   formatting, lint, types
 #   make slow    the tests that take minutes (full-size parity)
@@ -15,15 +16,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==.*\)$$/\1/p' constraints.txt)
 DEMO ?= out/demo
+WORLD ?= out/world
 JOBS ?= 2
 
-.PHONY: demo test check slow bench clean
+.PHONY: demo world test check slow bench clean
 
 demo: $(VENV)/.package
-	$(BIN)/fourreal synth --out $(DEMO) --seed 16 --background walls --overwrite
-	$(BIN)/fourreal page $(DEMO)/scene --out $(DEMO)/scene.html --max-mb 24
-	$(BIN)/fourreal movie $(DEMO)/scene --out $(DEMO)/bullet_time.mp4
-	@echo "Look at $(DEMO)/contact.png and $(DEMO)/bullet_time.mp4, and fly through $(DEMO)/scene.html in a browser."
+	$(BIN)/fourreal run --sample --out $(DEMO)
+
+world: $(VENV)/.package
+	$(BIN)/fourreal synth --out $(WORLD) --seed 16 --background walls --overwrite
+	$(BIN)/fourreal page $(WORLD)/scene --out $(WORLD)/scene.html --max-mb 24
+	$(BIN)/fourreal movie $(WORLD)/scene --out $(WORLD)/bullet_time.mp4
+	@echo "Look at $(WORLD)/contact.png and $(WORLD)/bullet_time.mp4, and fly through $(WORLD)/scene.html in a browser."
 
 # Two workers of one thread each: twice as quick on two cores as one worker whose threads get in each other's way.
 test: $(VENV)/.development
