@@ -1,6 +1,6 @@
 """Table 8 of 4Real-Video-V2 at our scale: camera token replacement and temporal attention, each left out.
 
-    python benchmarks/ablate_recon.py --start runs/still/model --out runs/ablations-recon
+    python benchmarks/ablations/recon.py --start runs/still/model --out runs/ablations-recon
 
 All arms start from one network that has learnt still scenes (`--start`, a model folder), where temporal layers do
 nothing yet and replacing camera tokens has no parameters, so the start is the same for all. Then every arm trains on

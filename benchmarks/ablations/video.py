@@ -1,9 +1,9 @@
 """The papers' choices for the video model, tried at a size that one CPU core trains in minutes.
 
-    python benchmarks/ablate_video.py --study arrangements --out runs/ablations [--seeds 0 1] [--steps 800]
-    python benchmarks/ablate_video.py --study positions ...
-    python benchmarks/ablate_video.py --study mixtures ...
-    python benchmarks/ablate_video.py --study settings --model mini ...
+    python benchmarks/ablations/video.py --study arrangements --out runs/ablations [--seeds 0 1] [--steps 800]
+    python benchmarks/ablations/video.py --study positions ...
+    python benchmarks/ablations/video.py --study mixtures ...
+    python benchmarks/ablations/video.py --study settings --model mini ...
 
 Arms of a study differ in one thing and share everything else: first weights by seed, samples, their noise, steps and
 batch. Every parameter trains from nothing, because no base worth freezing exists at this size; the papers train the
@@ -46,7 +46,7 @@ from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 
 VIEWS, TIMES, SIDE, ARC = 3, 9, 32, (5.0, 25.0)
-SAMPLES, BATCH, SAMPLING_STEPS = 3000, 8, 8
+SAMPLES, BATCH, SAMPLING_STEPS = 1500, 8, 8
 METRICS = ("PSNR", "PSNR (moving)", "SSIM")
 SHARES = (0.5, 0.3, 0.15, 0.05)
 
@@ -137,11 +137,11 @@ def make_shards(folder: Path, share: tuple[float, float, float, float]) -> Path:
     return folder
 
 
-def run_study(study: str, out: Path, seeds: list[int], steps: int, model: str) -> dict[str, Any]:
+def run_study(study: str, arms: Arms, out: Path, seeds: list[int], steps: int, model: str) -> dict[str, Any]:
     """Every arm's figures: means over scenes and seeds, and the paired difference to the first arm."""
     found: dict[str, dict[str, list[torch.Tensor]]] = {}
     minutes: dict[str, float] = {}
-    for name, arm in STUDIES[study].items():
+    for name, arm in arms.items():
         found[name] = {metric: [] for metric in METRICS}
         for seed in [0] if study == "settings" else seeds:
             folder = out / study / f"{name.replace(' ', '-').replace(',', '')}-seed{seed}"
@@ -223,12 +223,14 @@ def markdown(result: Mapping[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", choices=list(STUDIES), required=True)
+    parser.add_argument("--arms", nargs="+", help="some of the study's arms; the first one is compared with")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--model", default="mini", help="for settings: the trained model to ask")
     given = parser.parse_args()
-    result = run_study(given.study, given.out, given.seeds, given.steps, given.model)
+    arms = {name: STUDIES[given.study][name] for name in given.arms or STUDIES[given.study]}
+    result = run_study(given.study, arms, given.out, given.seeds, given.steps, given.model)
     with atomic_file(given.out / f"{given.study}.json") as partial:
         partial.write_text(json.dumps(result, indent=2) + "\n")
     print(markdown(result))
