@@ -29,6 +29,9 @@ from fourreal.video.training_size import TrainingSize
 PAPER_GRID = UsualGrid(views=8, frames=29, size=(288, 512), fps=16.0)
 """What a model that does not say is taken to be used to. Source: 4Real-Video-V2, appendix B."""
 
+RECONSTRUCTION = ReconstructSettings(align="auto")
+"""How a grid is reconstructed unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class FourDPipeline:
@@ -188,7 +191,7 @@ class FourDPipeline:
         if self.reconstructor is None:
             raise InputError("this pipeline was loaded without a reconstruction model; load it with recon=...")
         model = self.reconstructor.to(resolve_device(self.device))
-        return reconstruct(model, grid, settings or ReconstructSettings(align="auto"), progress)
+        return reconstruct(model, grid, settings or RECONSTRUCTION, progress)
 
     def _generator(self) -> ViewTimeGenerator:
         if self.generator is None:

@@ -28,7 +28,7 @@ from fourreal.files.scene_folder import load_scene, save_scene
 from fourreal.job.footage_motion import tell_of_moving_camera, tell_of_moving_things
 from fourreal.job.networks import Networks
 from fourreal.job.request import JobRequest, StageName
-from fourreal.pipeline import FourDPipeline, usual_grid
+from fourreal.pipeline import RECONSTRUCTION, FourDPipeline, usual_grid
 from fourreal.recon.overview import draw_overview
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.notes import tell
@@ -175,7 +175,7 @@ def _generated(request: JobRequest, stored: StoredGrid | None, grid: VideoGrid) 
 
 
 def _reconstruct_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
-    return {"models": networks.reconstructor}
+    return {"models": networks.reconstructor, "settings": to_dict(RECONSTRUCTION)}
 
 
 def _reconstruct(work: Work, progress: Progress) -> Figures:

@@ -14,7 +14,7 @@ import av
 import pytest
 import torch
 from core.test_media import write_with_av
-from job.tiny_jobs import moving_square, save_tiny_models, write_clip
+from job.tiny_jobs import make_quick, moving_square, save_tiny_models, write_clip
 
 from fourreal.cli.__main__ import main
 from fourreal.core.media import write_image, write_video
@@ -24,9 +24,7 @@ from fourreal.files.grid_folder import load_grid
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("fourreal.recon.overview.CELL_PX", 24)
-    monkeypatch.setattr("fourreal.job.stages.MOVIE_PX", 24)
-    monkeypatch.setattr("fourreal.job.footage_motion.SIDE", 32)
+    make_quick(monkeypatch)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from job.tiny_jobs import save_tiny_models
+from job.tiny_jobs import make_quick, save_tiny_models
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -18,12 +18,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True)
-def _small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Gaussians of a random network cover whole pictures, and take their time with large ones; so does flow."""
-    monkeypatch.setattr("fourreal.job.footage_motion.SIDE", 16)
-    monkeypatch.setattr("fourreal.recon.overview.CELL_PX", 24)
-    monkeypatch.setattr("fourreal.job.stages.MOVIE_PX", 24)
+@pytest.fixture(autouse=True, scope="package")
+def _quick() -> Iterator[None]:
+    """What takes its time and is not tested here."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_quick(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

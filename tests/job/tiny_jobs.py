@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from recon.awake import awake_model
 from video.tiny_generator import tiny_pixels
@@ -25,6 +26,14 @@ def save_tiny_models(folder: Path) -> Path:
     generator.save_pretrained(folder / "video")
     save_model(folder / "recon", awake_model(), trained_steps=1)
     return folder
+
+
+def make_quick(patch: pytest.MonkeyPatch) -> None:
+    """The Gaussians of a random network cover whole pictures, and its views can be aligned for long."""
+    patch.setattr("fourreal.job.footage_motion.SIDE", 32)
+    patch.setattr("fourreal.job.stages.MOVIE_PX", 24)
+    patch.setattr("fourreal.recon.overview.CELL_PX", 24)
+    patch.setattr("fourreal.recon.reconstruct.aligns", lambda model, settings: False)
 
 
 def texture(height: int = 40, width: int = 48, seed: int = 0) -> torch.Tensor:
