@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,14 @@ SKIP = gr.skip()
 class Page:
     """The page of a workshop, built once and shared by everybody who opens it.
 
-    What differs between them is in their `Session`, found by the token that the server keeps for each open page.
+    What differs between them is in their `Session`, found by the name that the browser gives each page it opens.
     """
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
         self._token_of: dict[str, str] = {}
+        self._guard = threading.Lock()
         with gr.Blocks(title="fourreal", analytics_enabled=False, fill_width=True) as self.blocks:
-            self.token = gr.State("")
             self.clock = gr.Timer(TICK_S, active=False)
             gr.HTML(panels.head())
             with gr.Row(elem_id="fr-columns", equal_height=False):
@@ -72,41 +73,39 @@ class Page:
         asked = [self.model, self.prompt, self.views, self.frames, self.steps, self.seed]
         lines = [self.lines[kind] for kind in KINDS]
         looked = [self.preview, self.stages, self.clock]
-        self.blocks.load(self.on_open, None, self.token, **QUIET)
         self.blocks.unload(self.on_close)
         for kind in KINDS:
             drop = self.drops[kind]
             given = [self.lines[kind], drop, *looked]
-            drop.upload(self._on_upload(kind), [self.token, drop, *asked], given, **QUIET)
-            drop.clear(self._on_drop(kind), [self.token, *asked], given, **QUIET)
-        self.sample.click(self.on_sample, [self.token, *asked], [*lines, *self.drops.values(), *looked], **QUIET)
+            drop.upload(self._on_upload(kind), [drop, *asked], given, **QUIET)
+            drop.clear(self._on_drop(kind), asked, given, **QUIET)
+        self.sample.click(self.on_sample, asked, [*lines, *self.drops.values(), *looked], **QUIET)
         for choice in (self.model, self.views, self.frames):
-            choice.input(self.on_choice, [self.token, *asked], looked, **QUIET)
+            choice.input(self.on_choice, asked, looked, **QUIET)
         switches = [self.run, self.stop]
-        self.run.click(
-            self.on_run, [self.token, *asked], [self.preview, self.stages, self.results, self.clock, *switches], **QUIET
-        )
-        self.stop.click(self.on_stop, self.token, self.stop, **QUIET)
-        self.clock.tick(
-            self.on_tick, self.token, [self.preview, self.stages, self.results, self.clock, *switches], **QUIET
-        )
+        self.run.click(self.on_run, asked, [self.preview, self.stages, self.results, self.clock, *switches], **QUIET)
+        self.stop.click(self.on_stop, None, self.stop, **QUIET)
+        self.clock.tick(self.on_tick, None, [self.preview, self.stages, self.results, self.clock, *switches], **QUIET)
 
     # ---- what happens ------------------------------------------------------------------------
 
-    def on_open(self, request: gr.Request) -> str:
-        session = self.workshop.sessions.open()
-        self._token_of[str(request.session_hash)] = session.token
-        return session.token
-
     def on_close(self, request: gr.Request) -> None:
-        self.workshop.sessions.leave(self._token_of.pop(str(request.session_hash), ""))
+        self.workshop.sessions.leave(self._token_of.get(str(request.session_hash), ""))
+
+    def _session(self, request: gr.Request) -> Session:
+        """The session of whoever asks, opened when they first do. Raises InputError where it is over."""
+        page = str(request.session_hash)
+        with self._guard:
+            if page not in self._token_of:
+                self._token_of[page] = self.workshop.sessions.open().token
+            return self.workshop.sessions.get(self._token_of[page])
 
     def _on_upload(self, kind: ClipKind) -> Callable[..., list[Any]]:
-        def on_upload(token: str, upload: str | None, *asked: Any) -> list[Any]:
+        def on_upload(request: gr.Request, upload: str | None, *asked: Any) -> list[Any]:
             if upload is None:
                 return [SKIP] * 5
             try:
-                session = self.workshop.sessions.get(token)
+                session = self._session(request)
                 self.workshop.receive(session, kind, Path(upload), Path(upload).name)
             except InputError as error:
                 return [panels.complaint(str(error)), None, SKIP, SKIP, SKIP]
@@ -115,9 +114,9 @@ class Page:
         return on_upload
 
     def _on_drop(self, kind: ClipKind) -> Callable[..., list[Any]]:
-        def on_drop(token: str, *asked: Any) -> list[Any]:
+        def on_drop(request: gr.Request, *asked: Any) -> list[Any]:
             try:
-                session = self.workshop.sessions.get(token)
+                session = self._session(request)
                 self.workshop.drop(session, kind)
             except InputError as error:
                 return [panels.complaint(str(error)), SKIP, SKIP, SKIP, SKIP]
@@ -125,26 +124,26 @@ class Page:
 
         return on_drop
 
-    def on_sample(self, token: str, *asked: Any) -> list[Any]:
+    def on_sample(self, request: gr.Request, *asked: Any) -> list[Any]:
         try:
-            session = self.workshop.sessions.get(token)
+            session = self._session(request)
             self.workshop.take_sample(session)
         except InputError as error:
             return [panels.complaint(str(error)), *[SKIP] * 6]
         lines = [panels.clip_line(session.clips[kind]) for kind in KINDS]
         return [*lines, None, None, *self._look(session, asked)]
 
-    def on_choice(self, token: str, *asked: Any) -> list[Any]:
+    def on_choice(self, request: gr.Request, *asked: Any) -> list[Any]:
         try:
-            session = self.workshop.sessions.get(token)
+            session = self._session(request)
         except InputError as error:
             return [panels.complaint(str(error)), SKIP, SKIP]
         # While a scene is made, choices are for the next one.
         return [SKIP] * 3 if session.making else self._look(session, asked)
 
-    def on_run(self, token: str, *asked: Any) -> list[Any]:
+    def on_run(self, request: gr.Request, *asked: Any) -> list[Any]:
         try:
-            session = self.workshop.sessions.get(token)
+            session = self._session(request)
             seen = session.preview is not None and session.preview.view().phase == "finished"
             self.workshop.make(session, _choices(*asked))
         except InputError as error:
@@ -153,16 +152,16 @@ class Page:
         switches = [gr.Button(interactive=False), gr.Button(visible=True, interactive=True)]
         return [SKIP if seen else "", "", "", gr.Timer(active=True), *switches]
 
-    def on_stop(self, token: str) -> Any:
+    def on_stop(self, request: gr.Request) -> Any:
         try:
-            self.workshop.stop(self.workshop.sessions.get(token))
+            self.workshop.stop(self._session(request))
         except InputError:
             return gr.Button(visible=False)
         return gr.Button(interactive=False)
 
-    def on_tick(self, token: str) -> list[Any]:
+    def on_tick(self, request: gr.Request) -> list[Any]:
         try:
-            session = self.workshop.sessions.get(token)
+            session = self._session(request)
         except InputError as error:
             return [SKIP, panels.complaint(str(error)), "", gr.Timer(active=False), SKIP, SKIP]
         seen = None if session.preview is None else session.preview.view()

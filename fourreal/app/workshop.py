@@ -148,7 +148,7 @@ class Workshop:
             with job.step(PACK) as progress:
                 pack(session.folder, progress)
             if self.offer.keep is not None:
-                job.note(f"kept on the server as {_keep(session, self.offer.keep)}")
+                job.note(_keep(session, self.offer.keep))
 
         session.scene, session.preview = self._hand_in(session, work), None
 
@@ -208,8 +208,12 @@ def _stop(job: Ticket | None) -> None:
 
 
 def _keep(session: Session, parent: Path) -> str:
+    """Copy a finished run; what came of it, in a sentence. That there is no room for a copy does not undo the run."""
     clips = "-".join(Path(clip.name).stem for clip in session.clips.values()) or "words"
     name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{clips}-{session.token[:4]}"
-    with atomic_folder(parent / name) as partial:
-        shutil.copytree(session.run_folder, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
-    return name
+    try:
+        with atomic_folder(parent / name) as partial:
+            shutil.copytree(session.run_folder, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+    except InputError as error:
+        return plain(session, f"no copy of this run could be kept: {error}")
+    return f"kept on the server as {name}"

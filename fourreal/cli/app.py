@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fourreal.core.errors import InputError
+
 
 @dataclass(frozen=True)
 class App:
@@ -46,6 +48,8 @@ class App:
 
         # What is missing is said to whoever starts the server, not to whoever visits it.
         resolve_device(self.device)
+        if self.out is not None and self.out.exists() and not self.out.is_dir():
+            raise InputError(f"{self.out} is a file; --out expects a folder to keep finished runs in")
         for name in self.model:
             find_model_folder(name)
         find_weights(self.recon)
