@@ -8,6 +8,7 @@ The model card (README.md) and the log of its training, where the folder has the
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fourreal.core.configs import read_json
 from fourreal.core.errors import InputError
 
 MOST_VALUES = {"video": 13_000_000, "recon": 9_000_000}
@@ -54,6 +56,9 @@ class Ship:
 
             generator = ViewTimeGenerator.from_pretrained(self.source, weight_type="bfloat16")
             generator.save_pretrained(self.target, overwrite=True)
+            config = self.target / "transformer" / "config.json"
+            kept = {key: value for key, value in read_json(config).items() if key != "_name_or_path"}
+            config.write_text(json.dumps(kept, indent=2) + "\n")  # diffusers notes where on this machine it came from
             return sum(p.numel() for p in generator.transformer.parameters())
         from fourreal.recon.weights import load_model, save_model
 

@@ -48,7 +48,7 @@ def test_a_grid_becomes_a_scene_and_a_picture(
     grid_folder: Path, model_folder: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = grid_folder.parent / "scene"
-    main(["reconstruct", str(grid_folder), "--out", str(out), "--model", str(model_folder), "--device", "cpu"])
+    main(["reconstruct", str(grid_folder), "--out", str(out), "--model", str(model_folder), "--align", "never"])
     scene = load_scene(out)
     assert len(scene.steps) == 3
     assert scene.cameras.image_size == (24, 32)

@@ -221,7 +221,7 @@ def test_devices_by_name_and_by_measurement() -> None:
 
 
 def test_unknown_models_are_refused() -> None:
-    with pytest.raises(InputError, match=r"'wan9' is no model whose size is known; known are wan2\.1-1\.3b"):
+    with pytest.raises(InputError, match=r"'wan9' is no model whose size is known; known are mini, wan2\.1-1\.3b"):
         named_shape("wan9")
 
 
