@@ -10,7 +10,7 @@ import torch
 from job.tiny_jobs import save_tiny_models
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -18,7 +18,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a generator used to 3 views x 5 frames of 16x16 and a reconstruction network."""
     return save_tiny_models(tmp_path_factory.mktemp("models"))

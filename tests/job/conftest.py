@@ -10,7 +10,7 @@ import torch
 from job.tiny_jobs import make_quick, save_tiny_models
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -18,9 +18,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def _quick() -> Iterator[None]:
-    """What takes its time and is not tested here."""
+    """Leave out what takes its time and is not tested here.
+
+    By module: these folders are no packages, and a package's fixture would last until the run ends, in every folder.
+    """
     with pytest.MonkeyPatch.context() as patch:
         make_quick(patch)
         yield
