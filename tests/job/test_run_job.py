@@ -183,6 +183,8 @@ def test_what_was_said_is_kept(models: Path, clips: Path, tmp_path: Path) -> Non
     assert ["this model reads no text" in note for note in diary.notes] == [True]
     assert report.stages[-1].record.notes == diary.notes
     assert load_grid(tmp_path / "run" / "grid").record.caption == wanted.prompt
+    run_job(replace(wanted, prompt="a blue cube"), tmp_path / "run", until="generate")
+    assert load_grid(tmp_path / "run" / "grid").record.caption == "a blue cube"
 
 
 def test_a_prompt_alone_needs_a_model_that_reads(models: Path, tmp_path: Path) -> None:
