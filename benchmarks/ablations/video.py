@@ -69,7 +69,11 @@ STUDIES: Mapping[str, Arms] = {
         "without physics": {"shares": (0.5, 0.0, 0.15, 0.05)},
         "warped and still scenes alone": {"shares": (0.0, 0.0, 0.15, 0.05)},
     },
-    "gate": {"with a gate": {}, "without": {"model": {"gate": False}}},
+    "gate": {
+        "gates that heed pixels": {},
+        "gates of tokens alone": {"model": {"tubelet": None}},
+        "no gates": {"model": {"gate": False, "tubelet": None}},
+    },
     "settings": {
         "4 steps": {"steps": 4},
         "8 steps": {"steps": 8},

@@ -92,7 +92,7 @@ class Hints:
     Attributes:
         own: the known latent of the own view that is nearest in time, and which cells have one.
         across: the known latent of the own time that is nearest in view, and which cells have one.
-        change: how the view of `across` changed between the time of `own` and now.
+        change: how the view of `across` changed between the time of `own` and now, and which cells have that.
     """
 
     own: Float[Tensor, "B V C t h w"]
@@ -100,6 +100,7 @@ class Hints:
     across: Float[Tensor, "B V C t h w"]
     across_known: Bool[Tensor, "B V t"]
     change: Float[Tensor, "B V C t h w"]
+    change_known: Bool[Tensor, "B V t"]
 
 
 def mix_in_hints(said: Float[Tensor, "B V C t h w"], gates: Sequence[Tensor], hints: Hints) -> Tensor:
@@ -142,6 +143,7 @@ def hints_of(references: Float[Tensor, "B V C t h w"], known: Bool[Tensor, "B V 
         across=read(across_view, now, across),
         across_known=across,
         change=read(across_view, now, both) - read(across_view, own_time, both),
+        change_known=both,
     )
 
 

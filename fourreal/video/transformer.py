@@ -8,7 +8,7 @@ Source: 4Real-Video-V2, section 3.1 and appendix B.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -38,6 +38,7 @@ from fourreal.video.conditioning import (
     hints_of,
     mix_in_hints,
 )
+from fourreal.video.evidence import Heed, heeding, signs_of
 from fourreal.video.flow import Prediction
 from fourreal.video.positions import AttentionPattern, TokenPlan, ViewEmbedding, ViewPositions, ViewTimeRotary
 from fourreal.video.token_grid import TokenGrid
@@ -47,7 +48,7 @@ Trained = Literal["nothing", "video", "grid"]
 """What the weights have been trained for. nothing: random. video: single videos (a released base model).
 grid: view-time grids."""
 
-NEW_MODULES = ("view_embedding", "context_embedding", "cross_view", "synchronisation", "reference_gate")
+NEW_MODULES = ("view_embedding", "context_embedding", "cross_view", "synchronisation", "reference_gate", "heed")
 """Submodules that a stock Wan checkpoint has no weights for; they start from their own initial values."""
 
 _UNPATCHED = "b (v t h w) (pt ph pw c) -> b v c (t pt) (h ph) (w pw)"
@@ -72,6 +73,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
         context_tokens: learned tokens for freeze-time and dynamic videos beside the text (V1, section 3.1).
         gate: the output takes over, value by value, as much of the references as learned gates say, and a new model
             says nothing else yet; for small pixel models, whose tokens are narrower than the patches they stand for.
+        tubelet: frames, and pixels along each side, that the channels of a latent hold (`PixelTubelets`). Gates of a
+            model that is told so heed what single pixels of the references show.
         trained: what the weights are good for.
     """
 
@@ -108,6 +111,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
         key_gain: float = 1.0,
         context_tokens: bool = False,
         gate: bool = False,
+        tubelet: tuple[int, int] | list[int] | None = None,
         trained: Trained = "nothing",
     ) -> None:
         check_choices(
@@ -119,10 +123,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
                 "trained": trained,
             }
         )
-        if gate and prediction != "sample":
-            raise InputError(
-                f"a gate mixes references into clean samples; it needs prediction 'sample', got {prediction!r}"
-            )
+        if gate or tubelet is not None:
+            _check_gate(gate, prediction, tubelet, patch_size, out_channels)
         super().__init__(
             patch_size=tuple(patch_size),
             num_attention_heads=num_attention_heads,
@@ -156,6 +158,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
         self.cross_view = new_cross_view_layers(arrangement, num_layers, width, ffn_dim, num_attention_heads, eps)
         self.synchronisation = new_synchronisation(arrangement, num_layers, width)
         self.reference_gate = ReferenceGate(width, out_channels * patch[0] * patch[1] * patch[2]) if gate else None
+        self.heed = Heed(width) if tubelet is not None else None
         if gate:
             nn.init.zeros_(self.proj_out.weight)
             nn.init.zeros_(self.proj_out.bias)
@@ -242,7 +245,10 @@ class ViewTimeTransformer(WanTransformer3DModel):
         if self.reference_gate is None or references is None or reference_mask is None:
             return said
         gates = [rearrange(gate, _UNPATCHED, **axes).to(references) for gate in self.reference_gate(tokens)]
-        return mix_in_hints(said.to(references), gates, hints_of(references, reference_mask))
+        hints = hints_of(references, reference_mask)
+        if self.heed is not None:
+            gates = heeding(gates, self.heed(tokens, views, t, h), signs_of(hints, self.config["tubelet"]))
+        return mix_in_hints(said.to(references), gates, hints)
 
     def _check(self, latents: Tensor, text: Tensor, references: Tensor | None, reference_mask: Tensor | None) -> None:
         config = self.config
@@ -314,6 +320,23 @@ _CHOICES = {
     "prediction": Prediction,
     "trained": Trained,
 }
+
+
+def _check_gate(
+    gate: bool, prediction: str, tubelet: Sequence[int] | None, patch: Sequence[int], channels: int
+) -> None:
+    if gate and prediction != "sample":
+        raise InputError(
+            f"a gate mixes references into clean samples; it needs prediction 'sample', got {prediction!r}"
+        )
+    if tubelet is None:
+        return
+    frames, side = tubelet
+    if not gate or tuple(patch) != (1, 1, 1) or channels != 3 * frames * side**2:
+        raise InputError(
+            "a model that is told its tubelet needs a gate, patches of (1, 1, 1) and latents of 3 x frames x side x "
+            f"side channels; got gate={gate}, patch {tuple(patch)} and {channels} channels for {tuple(tubelet)}"
+        )
 
 
 def check_choices(config: Mapping[str, Any]) -> None:
