@@ -1,10 +1,12 @@
 """Numba kernels that are compiled once per machine and run by one Python thread at a time.
 
-Three facts about Numba are dealt with here and nowhere else. Its machine code is cached next to
+Four facts about Numba are dealt with here and nowhere else. Its machine code is cached next to
 the source, or in the user's cache folder (or NUMBA_CACHE_DIR) where that is read-only; where
 nothing is writable it is compiled for each process anew. Its fallback threading layer aborts the
 process when two threads start parallel kernels at once, hence a lock. And its thread pool does
-not survive a fork, after which a kernel would wait for ever, hence an error instead.
+not survive a fork, after which a kernel would wait for ever, hence an error instead. And as that
+pool starts it takes all cores, for itself and for torch too, whatever torch was told: kernels use
+as many threads as torch does, and leave torch's number as it was.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
+import torch
 from numba.core import event
 
 _lock = threading.Lock()
@@ -56,6 +59,10 @@ def kernels() -> Iterator[None]:
         )
     with _lock, event.install_listener("numba:compile", _Announcement()):
         _kernels_ran = True
+        threads = torch.get_num_threads()
+        with contextlib.suppress(ValueError):  # NUMBA_NUM_THREADS allows fewer, then it takes those
+            numba.set_num_threads(threads)
+        torch.set_num_threads(threads)
         yield
 
 

@@ -79,3 +79,24 @@ def test_ten_lines_of_python_do_everything() -> None:
     scene = pipe.reconstruct(grid)
     assert isinstance(grid, VideoGrid)
     assert len(scene.at(0.5)) > 1000
+
+
+@shipped
+@pytest.mark.slow
+def test_the_real_capture_becomes_one_scene_in_any_chunks(shared_dir: Path, tmp_path: Path) -> None:
+    cells = shared_dir / "real" / "neural3dvideo_4x4" / "cam{v}_t{t}.png"
+    main(["import", "--cells", str(cells), "--out", str(tmp_path / "grid"), "--storage", "png", "--size", "64", "64"])
+    windows = ["--window-times", "3", "--window-overlap", "1"]
+    for name, chunk in (("one", "0"), ("many", "1")):
+        out = str(tmp_path / name)
+        main(["reconstruct", str(tmp_path / "grid"), "--out", out, *windows, "--chunk-windows", chunk])
+    whole, parts = load_scene(tmp_path / "one"), load_scene(tmp_path / "many")
+    assert len(whole.steps) == 4
+    torch.testing.assert_close(whole.cameras.world_to_cam, parts.cameras.world_to_cam, atol=1e-4, rtol=1e-4)
+    for step, other in zip(whole.steps, parts.steps, strict=True):
+        torch.testing.assert_close(step.means, other.means, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(step.opacities, other.opacities, atol=1e-3, rtol=1e-3)
+    main(["page", str(tmp_path / "many"), "--out", str(tmp_path / "scene.html")])
+    main(["export", str(tmp_path / "many"), "--format", "ply", "--out", str(tmp_path / "ply")])
+    assert (tmp_path / "scene.html").stat().st_size > 1e5
+    assert len(list((tmp_path / "ply").glob("*.ply"))) == 4

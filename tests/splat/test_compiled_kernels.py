@@ -137,3 +137,10 @@ def test_no_writable_folder_at_all_still_renders(tmp_path):
 def test_numba_cache_dir_is_honoured(tmp_path):
     run_python(tmp_path, RUN_KERNEL, NUMBA_CACHE_DIR=str(tmp_path / "mine"))
     assert cache_files(tmp_path / "mine")
+
+
+def test_kernels_take_as_many_threads_as_torch_and_leave_it_its_own(tmp_path):
+    asked = "import torch\ntorch.set_num_threads(1)\n"
+    said = "\nimport numba\nprint(torch.get_num_threads(), numba.get_num_threads())\n"
+    result = run_python(tmp_path, asked + RUN_KERNEL + said, NUMBA_NUM_THREADS="2")
+    assert result.stdout.split() == ["1", "1"]
