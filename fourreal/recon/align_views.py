@@ -45,6 +45,8 @@ class AlignSettings:
         depth_cells: cells per side of the factor on depth.
         depth_weight: of neighbours' disagreement on depth, beside their disagreement on colours.
         smoothness: of the factor on depth.
+        focal_weight: of the squared logarithm of the focal factor. A nearer, wider camera shows almost the same, so
+            views alone hardly hold the focal length.
     """
 
     orbits_deg: tuple[float, ...] = (-36.0, -18.0, 0.0, 18.0, 36.0)
@@ -54,6 +56,7 @@ class AlignSettings:
     depth_cells: int = 16
     depth_weight: float = 0.1
     smoothness: float = 0.02
+    focal_weight: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -190,10 +193,11 @@ def _descend(
     colour = features.new_zeros(())
     with torch.enable_grad():
         for _ in range(steps):
-            colour, depth, hidden = _disagreement(views, rig, features, base)
+            colour, depth = _disagreement(views, rig, features, base)
             factors = rig.log_depth
             rough = factors.diff(dim=-1).abs().mean() + factors.diff(dim=-2).abs().mean() + factors.abs().mean() / 2
-            loss = colour + settings.depth_weight * depth + hidden / 20 + settings.smoothness * rough
+            loss = colour + settings.depth_weight * depth + settings.smoothness * rough
+            loss = loss + settings.focal_weight * rig.log_focal.square()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -202,8 +206,8 @@ def _descend(
 
 def _disagreement(
     views: _Views, rig: _Rig, features: Float[Tensor, "V C h w"], base: Float[Tensor, "V h w"]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Between neighbours, both ways: difference of colours, of depths, and the share that leaves the picture."""
+) -> tuple[Tensor, Tensor]:
+    """Between neighbours, both ways: difference of colours and of depths, where neither is out of the picture."""
     height, width = base.shape[-2:]
     depth, poses = rig.depth(base), rig.poses()
     focal, centre = views.focal * rig.log_focal.exp(), views.centre
@@ -224,7 +228,7 @@ def _disagreement(
     relative = ((sampled[:, -1] - z).abs() / (sampled[:, -1] + z)).clamp_max(ROBUST_DEPTH)
     count = inside.sum(-1).clamp_min(1)
     colour, relative = ((part * inside).sum(-1) / count for part in (colour, relative))
-    return colour.mean(), relative.mean(), 1 - inside.mean()
+    return colour.mean(), relative.mean()
 
 
 def _answer(rig: _Rig, cameras: Cameras, unit: float, depth: Tensor, disagreement: float) -> AlignedViews:

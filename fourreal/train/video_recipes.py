@@ -97,7 +97,7 @@ def micro() -> VideoRecipe:
         model=_own_model(heads=4, head_width=32, layers=6, ffn=384, text_dim=32),
         stages=(
             VideoStage("grids", "grids", 650, 8, "all", replace(wide, curriculum_steps=350), muon),
-            VideoStage("settle", "grids", 1550, 8, "all", wide, settling),
+            VideoStage("settle", "grids", 1150, 8, "all", wide, settling),
         ),
         loop=LoopConfig(micro_batch=8, ema=0.99, checkpoint_every=100, sample_every=500, plot_every=50, piece_mb=15),
     )

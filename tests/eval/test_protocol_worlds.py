@@ -24,6 +24,8 @@ from fourreal.eval.protocols.report import write_report
 from fourreal.eval.protocols.worlds import (
     HeldOutWorlds,
     depth_abs_rel,
+    focal_ratio,
+    magnified,
     median_rotation_error_deg,
     worlds,
     worlds_recon,
@@ -194,6 +196,18 @@ def test_true_geometry_in_any_world_is_recognised(tmp_path: Path) -> None:
     assert truth["PSNR"].value > nearest["PSNR"].value + 1
     assert isinstance(nearest["depth AbsRel"], NotComputed)
     assert "rotation error" not in evaluation.margins
+    assert truth["focal length error"].value < 1e-3
+    fitted = evaluation.scores["truth, focal length fitted"]
+    assert fitted["PSNR"].value == pytest.approx(truth["PSNR"].value, abs=0.05), "nothing was to be fitted"
+
+
+def test_a_focal_length_taken_for_another_is_fitted_on_the_inputs() -> None:
+    cameras = replace(RECON, views=4, times=1).sample(0).cameras
+    said = magnified(cameras, 0.8)
+    assert focal_ratio(said, cameras) == pytest.approx(0.8)
+    assert torch.equal(said.intrinsics[:, :2, 2], cameras.intrinsics[:, :2, 2]), "the centre stays"
+    assert torch.equal(said.world_to_cam, cameras.world_to_cam)
+    assert torch.allclose(magnified(said, 1 / focal_ratio(said, cameras)).intrinsics, cameras.intrinsics)
 
 
 def test_rotation_error_and_depth_error_are_what_they_say() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fourreal.core.cameras import Cameras
 from fourreal.core.configs import to_dict
+from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid, known_pattern
 from fourreal.core.rotations import rotation_angle_deg
 from fourreal.data.sample import GridSample
@@ -30,7 +31,7 @@ SCENES = 64
 INPUT_VIEWS, TARGET_VIEWS = (0, 2, 5, 7), (1, 3, 4, 6)
 RECON_TIMES, RECON_FPS = 4, 4.0
 NEAREST = "nearest input view"
-ROTATION, DEPTH = "rotation error", "depth AbsRel"
+ROTATION, DEPTH, FOCAL = "rotation error", "depth AbsRel", "focal length error"
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,25 @@ def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE
     rotation, and the mean relative error of the depth rendered in the input views, after scaling by the ratio of
     medians, over pixels that have a true depth and that the scene covers by half.
 
+    No similarity makes up for a focal length that was taken for another one: the scene is then deeper or flatter than
+    the true one, agrees with its own cameras, and shows everything too large or too small through the true ones. So
+    a second row looks through cameras whose focal length is also brought to the reconstruction's, by the median
+    ratio over the input views.
+
     Raises:
         InputError: there is no reconstruction model.
     """
     model = models.reconstruction("worlds-recon")
+    refocused = f"{models.name}, focal length fitted"
     held_out = replace(held_out, views=len(INPUT_VIEWS) + len(TARGET_VIEWS), times=RECON_TIMES, fps=RECON_FPS)
     scenes, groups = _scenes(held_out, extent)
     comparison = Comparison(pair_metrics(("PSNR", "SSIM", "ST-LPIPS (alex)"), extent))
     opened = lru_cache(maxsize=1)(held_out.sample)
+
+    @lru_cache(maxsize=1)
+    def made_of(number: int) -> GaussianSequence:
+        inputs = opened(number).grid.select(views=INPUT_VIEWS)
+        return model.reconstruct(VideoGrid.complete(inputs.frames, inputs.seconds))
 
     def score(scene: str, arm: str) -> SceneScore:
         sample = opened(scenes.index(scene))
@@ -117,13 +129,16 @@ def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE
         assert targets.cameras is not None
         if arm == NEAREST:
             return comparison.score(GridPair(scene, nearest_inputs(inputs, targets), targets, nothing))
-        made = model.reconstruct(VideoGrid.complete(inputs.frames, inputs.seconds))
+        made = made_of(scenes.index(scene))
         cameras = model.placed(targets.cameras, inputs.cameras, made.cameras)
+        if arm == refocused:
+            cameras = magnified(cameras, focal_ratio(made.cameras, inputs.cameras))
         views = rendered(made, cameras, inputs, targets.seconds)
         said = rendered(made, made.cameras, inputs, inputs.seconds)
         extras = {
             ROTATION: median_rotation_error_deg(made.cameras, inputs.cameras),
             DEPTH: depth_abs_rel(said.depth, said.alpha, sample.depth[list(INPUT_VIEWS)]),
+            FOCAL: 100 * abs(focal_ratio(made.cameras, inputs.cameras) - 1),
         }
         return comparison.score(GridPair(scene, views.grid, targets, nothing), extras)
 
@@ -134,14 +149,31 @@ def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE
         f"Held-out worlds reconstructed from {len(INPUT_VIEWS)} views at {RECON_TIMES} times of {size[1]} x {size[0]}, "
         f"seen from {len(TARGET_VIEWS)} unseen views between them",
         scenes,
-        {models.name: models.identity, NEAREST: {}},
+        {models.name: models.identity, refocused: {"same as": models.name}, NEAREST: {}},
         (NEAREST,),
-        (*comparison.metrics, Metric(ROTATION, "lower", "degrees"), Metric(DEPTH, "lower")),
+        (
+            *comparison.metrics,
+            Metric(ROTATION, "lower", "degrees"),
+            Metric(DEPTH, "lower"),
+            Metric(FOCAL, "lower", "percent"),
+        ),
         score,
         {**settings, "first_seed": HELD_OUT_SEEDS},
         absent=comparison.absent,
         groups=groups,
     )
+
+
+def focal_ratio(said: Cameras, true: Cameras) -> float:
+    """Median over the views of the said focal length over the true one."""
+    return float((said.intrinsics[:, 0, 0] / true.intrinsics[:, 0, 0]).median())
+
+
+def magnified(cameras: Cameras, by: float) -> Cameras:
+    """The same cameras with all focal lengths times `by`."""
+    intrinsics = cameras.intrinsics.clone()
+    intrinsics[..., :2, :2] *= by
+    return replace(cameras, intrinsics=intrinsics)
 
 
 def median_rotation_error_deg(said: Cameras, true: Cameras) -> float:
