@@ -23,6 +23,7 @@ from torch import Tensor
 
 from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
+from fourreal.core.spread import evenly_spread
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 VideoQuality = Literal["faithful", "playable"]
@@ -294,7 +295,7 @@ def _choose(
         )
     if fps is not None:
         return keep[:count]
-    return [inside[round(i * (len(inside) - 1) / max(count - 1, 1))] for i in range(count)]
+    return evenly_spread(inside, count)
 
 
 def _frame_times(path: Path) -> list[float]:

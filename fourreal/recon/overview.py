@@ -16,6 +16,7 @@ from torch import Tensor
 from fourreal.core.cameras import Cameras
 from fourreal.core.gaussians import Gaussians, GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.core.spread import evenly_spread
 from fourreal.splat.rasterize import rasterize
 
 MAX_VIEWS = 6
@@ -44,7 +45,7 @@ class Overview:
 
 def draw_overview(scene: GaussianSequence, grid: VideoGrid, title: str = "") -> Overview:
     """Render a reconstruction from its own cameras beside the grid it was made from."""
-    views = _evenly(grid.num_views, MAX_VIEWS)
+    views = evenly_spread(range(grid.num_views), MAX_VIEWS)
     times = sorted({0, grid.num_times - 1})
     size = _cell_size(grid.image_size)
     rig = scene.cameras[views].resized(size)
@@ -158,8 +159,3 @@ def _to_pixels(frames: Float[Tensor, "V 3 H W"]) -> UInt8[np.ndarray, "V H W 3"]
 def _cell_size(image_size: tuple[int, int]) -> tuple[int, int]:
     scale = CELL_PX / max(image_size)
     return max(1, round(image_size[0] * scale)), max(1, round(image_size[1] * scale))
-
-
-def _evenly(total: int, at_most: int) -> list[int]:
-    count = min(total, at_most)
-    return [round(index * (total - 1) / max(count - 1, 1)) for index in range(count)]

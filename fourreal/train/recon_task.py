@@ -22,6 +22,7 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.rotations import rotation_angle_deg
+from fourreal.core.spread import evenly_spread
 from fourreal.data.mixture import GridMixture
 from fourreal.data.shards import ShardMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, from_world, stream
@@ -199,8 +200,7 @@ class ReconTask:
 
 def shown_views(views: int, wanted: int) -> list[int]:
     """The views the network is shown: evenly spread, first and last among them."""
-    count = min(views, wanted)
-    return [round(place * (views - 1) / max(count - 1, 1)) for place in range(count)]
+    return evenly_spread(range(views), wanted)
 
 
 def drawn_views(views: int, wanted: int, seed: int, step: int, index: int) -> list[int]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import write_image
+from fourreal.core.spread import evenly_spread
 
 PAPER, INK = 1.0, 0.15
 HATCH_LIGHT, HATCH_DARK, HATCH_PERIOD_PX = 0.86, 0.72, 12
@@ -66,7 +67,8 @@ class SheetLayout:
 
 def sheet_layout(grid: VideoGrid, options: SheetOptions = SheetOptions()) -> SheetLayout:
     """Choose rows, columns and scale, and place them."""
-    views, times = evenly(grid.num_views, options.max_views), evenly(grid.num_times, options.max_times)
+    views = tuple(evenly_spread(range(grid.num_views), options.max_views))
+    times = tuple(evenly_spread(range(grid.num_times), options.max_times))
     cell_size, scaling = _cell_size(grid.image_size, options)
     title = _title(grid, views, times, scaling)
     line = FONT_PX + 6
@@ -96,12 +98,6 @@ def contact_sheet(grid: VideoGrid, options: SheetOptions = SheetOptions()) -> Fl
 def write_contact_sheet(path: str | Path, grid: VideoGrid, options: SheetOptions = SheetOptions()) -> None:
     """Write the sheet as a PNG, atomically."""
     write_image(path, contact_sheet(grid, options))
-
-
-def evenly(total: int, at_most: int) -> tuple[int, ...]:
-    """Up to `at_most` of `total` indices, evenly spread, first and last included."""
-    count = min(total, at_most)
-    return tuple(round(i * (total - 1) / max(count - 1, 1)) for i in range(count))
 
 
 def hatch(size: tuple[int, int]) -> Float[Tensor, "3 H W"]:

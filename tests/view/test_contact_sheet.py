@@ -12,7 +12,6 @@ from fourreal.core.media import read_image
 from fourreal.view.contact_sheet import (
     SheetOptions,
     contact_sheet,
-    evenly,
     hatch,
     sheet_layout,
     write_contact_sheet,
@@ -92,17 +91,6 @@ def test_the_written_sheet_is_the_sheet(tmp_path):
     grid = colored_grid()
     write_contact_sheet(tmp_path / "deep" / "sheet.png", grid)
     torch.testing.assert_close(read_image(tmp_path / "deep" / "sheet.png"), contact_sheet(grid), atol=0.003, rtol=0)
-
-
-@pytest.mark.parametrize("total", [1, 2, 5, 16, 100])
-@pytest.mark.parametrize("at_most", [1, 2, 7, 16])
-def test_evenly_keeps_the_ends_and_the_order(total, at_most):
-    chosen = evenly(total, at_most)
-    assert len(chosen) == len(set(chosen)) == min(total, at_most)
-    assert list(chosen) == sorted(chosen)
-    assert chosen[0] == 0
-    if len(chosen) > 1:
-        assert chosen[-1] == total - 1
 
 
 def test_nonsense_options_are_refused():

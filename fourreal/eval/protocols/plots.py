@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
+from fourreal.core.spread import evenly_spread
 from fourreal.eval.protocols.evaluate import Evaluation
 from fourreal.eval.protocols.protocol import Exhibit
 from fourreal.eval.scores import Measured
@@ -110,8 +111,7 @@ def _slices(evaluation: Evaluation) -> Any:
     scenes = [scene for scene in evaluation.protocol.scenes if _exhibit(evaluation, evaluation.model, scene)]
     if not scenes:
         return None
-    count = min(len(scenes), SLICES)
-    scenes = [scenes[round(place * (len(scenes) - 1) / max(count - 1, 1))] for place in range(count)]
+    scenes = evenly_spread(scenes, SLICES)
     arms = list(evaluation.scores)
     with_truth = any((e := _exhibit(evaluation, evaluation.model, s)) and e.slice_true is not None for s in scenes)
     figure, axes = _figure(len(scenes), 1 + with_truth + len(arms), (1.5, 1.6))
