@@ -22,12 +22,12 @@ from safetensors.torch import load_file, save_file
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.configs import load_config, save_config
 from fourreal.core.errors import InputError
-from fourreal.core.shipped import shipped_folder
 from fourreal.video.arrangements import TRAINING_FREE, Arrangement
 from fourreal.video.checkpoint_files import check_fits, read_checkpoint_folder
 from fourreal.video.flow import Prediction
+from fourreal.video.model_folder import find_model_folder
 from fourreal.video.positions import ViewPositions
-from fourreal.video.presets import PRESETS, RELEASED
+from fourreal.video.presets import PRESETS
 from fourreal.video.trainable import trainable_parameters
 from fourreal.video.transformer import Trained, ViewTimeTransformer, check_choices
 
@@ -211,28 +211,9 @@ def _random_model(config: dict[str, Any], dtype: torch.dtype, device: torch.devi
 
 
 def _find(source: str | Path, subfolder: str) -> Path:
-    folder = shipped_folder(source, "video") or Path(source)
-    if folder.is_dir():
-        return folder / subfolder if (folder / subfolder / "config.json").is_file() else folder
-    hub_id = RELEASED.get(str(source), str(source))
-    if hub_id.count("/") != 1 or hub_id.startswith((".", "/", "~")):
-        known = ", ".join(["mini", *RELEASED, *PRESETS])
-        raise InputError(f"'{source}' is no folder, no hub id (owner/name) and no known model; known are {known}")
-    return _download(hub_id, subfolder) / subfolder
-
-
-def _download(hub_id: str, subfolder: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=[f"{subfolder}/*"]))
-    except Exception as error:
-        # Whatever the client raises (no network, no such model, no permission), the way out is the same.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"cannot download {hub_id} ({reason}); where there is a network run `hf download {hub_id} "
-            "--local-dir FOLDER`, then give FOLDER"
-        ) from error
+    """A model's own folder: within a generator's, or the one that was named."""
+    folder = find_model_folder(source, (subfolder,), tuple(PRESETS))
+    return folder / subfolder if (folder / subfolder / "config.json").is_file() else folder
 
 
 def _read_delta_config(folder: Path) -> DeltaConfig:
