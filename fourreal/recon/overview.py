@@ -48,10 +48,12 @@ def draw_overview(scene: GaussianSequence, grid: VideoGrid, title: str = "") -> 
     views = evenly_spread(range(grid.num_views), MAX_VIEWS)
     times = sorted({0, grid.num_times - 1})
     size = _cell_size(grid.image_size)
-    rig = scene.cameras[views].resized(size)
+    # In no more pixels than the scene was made from: Gaussians of a pixel each would leave gaps between them.
+    drawn = size if size[0] < grid.image_size[0] else grid.image_size
+    rig = scene.cameras[views].resized(drawn)
     columns, errors = [], []
     for time in times:
-        inputs = torch.nn.functional.interpolate(grid.frames[views, time], size=size, mode="area")
+        inputs = torch.nn.functional.interpolate(grid.frames[views, time], size=drawn, mode="area")
         rendering = rasterize(scene.steps[time], rig, background=torch.ones(3))
         renders = rendering.color.clamp(0, 1)
         errors.append((renders - inputs).square().mean())
@@ -86,7 +88,8 @@ def _compose(
         left = GAP_PX + column * (size[1] + GAP_PX)
         pen.text((left, top - TITLE_PX + 3), name, INK)
         for row, cell in enumerate(pixels):
-            canvas.paste(Image.fromarray(cell), (left, top + row * (size[0] + GAP_PX)))
+            enlarged = Image.fromarray(cell).resize((size[1], size[0]), Image.Resampling.NEAREST)
+            canvas.paste(enlarged, (left, top + row * (size[0] + GAP_PX)))
     pen.text((GAP_PX, map_top - TITLE_PX + 3), "from above, first time; cameras point into their view", INK)
     above = _draw_from_above(scene.steps[0], scene.cameras, (map_height, width - 2 * GAP_PX))
     canvas.paste(Image.fromarray(above), (GAP_PX, map_top))
