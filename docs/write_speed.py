@@ -63,7 +63,7 @@ def arrangements(rows: Rows, axes: Sequence[Any]) -> str:
     ):
         axis.barh([row["arrangement"] for row in found], [row[key] * scale for row in found])
         axis.invert_yaxis()
-        axis.set(xlabel=f"{label}, {found[0]['model']}")
+        axis.set(xlabel=label, title=found[0]["model"])
     cells = [
         (
             row["model"],
@@ -100,17 +100,17 @@ def steps(rows: Rows, axes: Sequence[Any]) -> str:
 def reconstruct(rows: Rows, axes: Sequence[Any]) -> str:
     """The paper's Table S3: seconds and memory as views and times grow, in windows and at once."""
     seconds, memory = axes
-    for views in dict.fromkeys(row["views"] for row in rows):
+    for number, views in enumerate(dict.fromkeys(row["views"] for row in rows)):
         for window, style in ((True, "o-"), (False, "x:")):
             line = [r for r in rows if r["views"] == views and bool(r["window"]) == window and "seconds" in r]
             times = [row["times"] for row in line]
             label = f"{views} views, {'windows' if window else 'at once'}"
-            (drawn,) = seconds.loglog(times, [row["seconds"] for row in line], style, label=label)
-            memory.semilogx(times, [row["gigabytes"] for row in line], style, label=label, color=drawn.get_color())
+            drawn = {"label": label, "color": f"C{number}"}
+            seconds.loglog(times, [row["seconds"] for row in line], style, **drawn)
+            memory.semilogx(times, [row["gigabytes"] for row in line], style, **drawn)
             if window:
                 limits = [row["flops"] / row["peak_flops"] for row in line]
-                drawn_limit = {**LIMIT, "color": drawn.get_color(), "label": None}
-                seconds.loglog(times, limits, **drawn_limit)
+                seconds.loglog(times, limits, **{**LIMIT, **drawn, "label": None})
     seconds.plot([], [], **LIMIT)
     seconds.set(xlabel="times", ylabel="seconds")
     memory.set(xlabel="times", ylabel="working memory, GB (without the scene)")
