@@ -36,6 +36,7 @@ from fourreal.eval.protocols.evaluate import Evaluation, evaluate
 from fourreal.eval.protocols.protocol import Extent, Models
 from fourreal.eval.protocols.worlds import HeldOutWorlds, worlds
 from fourreal.eval.scores import Measured, NotComputed, paired_difference
+from fourreal.job.content import hash_path
 from fourreal.train.loop import RunOptions, train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, VideoRecipe, VideoStage
@@ -44,6 +45,7 @@ from fourreal.train.video_task import VideoTask, mixture_config
 from fourreal.video.generate import generate
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.model_folder import find_model_folder
 
 VIEWS, TIMES, SIDE, ARC = 3, 9, 32, (5.0, 25.0)
 SAMPLES, BATCH, SAMPLING_STEPS = 1500, 8, 8
@@ -124,8 +126,12 @@ def completion(model: str, steps: int, changes: Mapping[str, Any]) -> Callable[[
     return lambda grid: generate(generator, grid, settings=settings)
 
 
-def measured(out: Path, name: str, complete: Callable[[VideoGrid], VideoGrid], held_out: HeldOutWorlds) -> Evaluation:
-    models = Models(name, {"arm": str(out)}, complete=complete, beside=("copy-view", "change-add"))
+def measured(
+    out: Path, name: str, weights: Path, complete: Callable[[VideoGrid], VideoGrid], held_out: HeldOutWorlds
+) -> Evaluation:
+    # By its weights: an arm that was measured half-trained is another one.
+    identity = {"arm": str(out), "weights": hash_path(weights)}
+    models = Models(name, identity, complete=complete, beside=("copy-view", "change-add"))
     with progress_bar(f"measure {name}") as progress:
         return evaluate(worlds(models, held_out, Extent(perceptual=False)), out / "worlds", progress=progress)
 
@@ -158,7 +164,8 @@ def run_study(study: str, arms: Arms, out: Path, seeds: list[int], steps: int, m
                 recipe = ablation_recipe(arm, seed, steps, shards)
                 complete, minutes[name] = trained(folder, recipe, f"{name}, seed {seed}")
                 held_out = HeldOutWorlds(VIEWS, TIMES, (SIDE, SIDE), arc_deg=ARC)
-            result = measured(folder, name, complete, held_out)
+            weights = find_model_folder(model) if study == "settings" else folder / "model"
+            result = measured(folder, name, weights, complete, held_out)
             for metric in METRICS:
                 scenes = result.per_scene[name]
                 found[name][metric].append(torch.tensor([scenes[scene][metric] for scene in scenes]))
