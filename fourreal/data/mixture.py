@@ -35,7 +35,7 @@ PHYSICS = frozenset({"bounce", "roll", "slide", "toss", "fall", "topple", "spin"
 PASSIVE = frozenset({"stand", "is hit", "sway"})
 TRIES = 8
 
-Casting = Literal["redraw", "actors"]
+KindSampling = Literal["redraw", "actors"]
 """How a world of a wanted kind is found.
 
 redraw: by drawing worlds until one is of the kind, mixed companies among the animated ones. actors: by asking for
@@ -55,7 +55,7 @@ class MixtureConfig:
         warp_strength: see `view_homographies`.
         curriculum_steps: over so many steps the camera arcs go from narrow to wide and the textures from soft to
             loud; 0 starts with the full variety.
-        casting: see `Casting`.
+        kind_sampling: see `KindSampling`.
         clips: folder of real clips for the warped samples; empty warps procedural ones.
         seed: of everything.
 
@@ -69,7 +69,7 @@ class MixtureConfig:
     reversal: float = 0.5
     warp_strength: float = 0.35
     curriculum_steps: int = 0
-    casting: Casting = "redraw"
+    kind_sampling: KindSampling = "redraw"
     clips: str = ""
     seed: int = 0
 
@@ -115,7 +115,7 @@ class GridMixture:
             return self._warped_draft(worlds, pattern, reverse, step, index)
         if kind == "static":
             world = draw_world(replace(worlds, times=1), None, config.seed, step, index)
-        elif config.casting == "actors":
+        elif config.kind_sampling == "actors":
             cast = replace(worlds, actors="physics" if kind == "physics" else "animated")
             world = draw_world(cast, None, config.seed, step, index)
         else:
