@@ -37,9 +37,10 @@ from fourreal.eval.protocols.protocol import Extent, Models
 from fourreal.eval.protocols.worlds import HeldOutWorlds, worlds
 from fourreal.eval.scores import Measured, NotComputed, paired_difference
 from fourreal.job.content import hash_path
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, VideoRecipe, VideoStage
+from fourreal.train.settings import RunSettings
 from fourreal.train.video_recipes import VIDEO_RECIPES
 from fourreal.train.video_task import VideoTask, mixture_config
 from fourreal.video.generate import generate
@@ -115,9 +116,9 @@ def trained(out: Path, recipe: VideoRecipe, said: str) -> tuple[Callable[[VideoG
     """Train an arm, or go on with it, or find it finished. Returns the generator and the minutes it trained."""
     device = torch.device("cpu")
     with progress_bar(said) as progress:
-        options = RunOptions(out, resume=(out / "manifest.json").exists(), progress=progress)
-        outcome = train(VideoTask(recipe, device), recipe, options, Processes(0, 1, device))
-    return completion(str(out / "model"), SAMPLING_STEPS, {}), outcome.counters.seconds / 60
+        settings = RunSettings(out=out, resume=(out / "manifest.json").exists())
+        counters = train(VideoTask(recipe, device), recipe, settings, Processes(0, 1, device), progress=progress)
+    return completion(str(out / "model"), SAMPLING_STEPS, {}), counters.seconds / 60
 
 
 def completion(model: str, steps: int, changes: Mapping[str, Any]) -> Callable[[VideoGrid], VideoGrid]:

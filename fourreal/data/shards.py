@@ -261,7 +261,7 @@ def read_sample(shard: Path, key: str) -> TrainingGrid:
     if said["cameras"] is not None:
         poses, intrinsics = (torch.tensor(said["cameras"][name]) for name in ("world_to_cam", "intrinsics"))
         cameras = Cameras(poses, intrinsics, (frames.shape[-2], frames.shape[-1]))
-    grid = VideoGrid.complete(frames.contiguous(), seconds, cameras)
+    grid = VideoGrid.complete(frames.contiguous(), seconds, cameras).validated()
     depth = load(contents["depth.safetensors"])["depth"].float() if "depth.safetensors" in contents else None
     nothing = known_pattern("none", grid.num_views, grid.num_times)
     return TrainingGrid(said["kind"], grid, nothing, said["caption"], said["source"], said["licence"], depth)

@@ -57,7 +57,7 @@ def from_entries(shared: Fields, entries: Sequence[Fields]) -> Cameras:
     intrinsics = torch.tensor([_intrinsic_matrix(shared, entry) for entry in entries], dtype=torch.float64)
     world_to_cam = torch.stack([_from_opengl(entry) for entry in entries])
     with located(shared.where):
-        return Cameras(world_to_cam.float(), intrinsics.float(), image_size)
+        return Cameras(world_to_cam.float(), intrinsics.float(), image_size).validated()
 
 
 def read_image_size(shared: Fields) -> tuple[int, int]:

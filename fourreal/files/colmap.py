@@ -115,7 +115,7 @@ def _cameras(
     world_to_cam = torch.eye(4, dtype=torch.float64).repeat(len(quats), 1, 1)
     world_to_cam[:, :3, :3] = quat_to_matrix(wxyz)
     world_to_cam[:, :3, 3] = torch.tensor(positions, dtype=torch.float64)
-    return Cameras(world_to_cam.float(), torch.tensor(intrinsics, dtype=torch.float64).float(), size)
+    return Cameras(world_to_cam.float(), torch.tensor(intrinsics, dtype=torch.float64).float(), size).validated()
 
 
 def _read_lens(line: str, where: str) -> tuple[str, tuple[tuple[int, int], list[list[float]]]]:

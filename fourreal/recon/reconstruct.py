@@ -137,7 +137,7 @@ def reconstruct(
     assert cameras is not None
     doubts.warn()
     ordered = tuple(steps[time] for time in range(grid.num_times))
-    return GaussianSequence(ordered, grid.seconds.cpu(), cameras.resized(grid.image_size).to("cpu"))
+    return GaussianSequence(ordered, grid.seconds.cpu(), cameras.resized(grid.image_size).to("cpu")).validated()
 
 
 def aligns(model: ReconModel, settings: ReconstructSettings) -> bool:
@@ -175,7 +175,7 @@ def resized(frames: Float[Tensor, "*batch 3 H W"], size: tuple[int, int]) -> Flo
 
 
 def _check(grid: VideoGrid) -> None:
-    grid.require_complete("reconstruction")
+    grid.validated().require_complete("reconstruction")
     if grid.num_views < 2:
         raise InputError("reconstruction needs at least two views of the scene; the grid has one")
     white = (grid.frames >= 1 - WHITE_TOLERANCE).flatten(2).all(-1)

@@ -48,7 +48,7 @@ def extend(
     Raises:
         InputError: as `generate`, for the window; or windows that cannot slide.
     """
-    if bool(grid.known.all()):
+    if bool(grid.validated().known.all()):
         return grid
     window = window or default_window(model, grid, settings)
     several = window.views < grid.num_views or window.times < grid.num_times
@@ -74,7 +74,7 @@ def extend(
 
     frames = each_way(grid, stride, slide)
     frames = torch.where(grid.known[:, :, None, None, None], grid.frames, frames)
-    return VideoGrid.complete(frames, grid.seconds, grid.cameras)
+    return VideoGrid.complete(frames, grid.seconds, grid.cameras).validated()
 
 
 def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: GenerationSettings) -> WindowSize:

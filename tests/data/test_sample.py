@@ -97,8 +97,8 @@ def test_wrong_shapes_are_refused_with_what_was_expected():
     with pytest.raises(InputError, match="outside the grid of 1 views x 2 times"):
         sample.flow((0, 0), (0, 2))
     with pytest.raises(InputError, match="instance_ids name instance 1"):
-        dataclasses.replace(sample, instance_motion=sample.instance_motion[:, :1])
+        dataclasses.replace(sample, instance_motion=sample.instance_motion[:, :1]).validated()
     with pytest.raises(InputError, match="complete grid"):
-        dataclasses.replace(sample, grid=sample.grid.with_known("column"))
+        dataclasses.replace(sample, grid=sample.grid.with_known("column")).validated()
     with pytest.raises(InputError, match="one camera per view"):
         dataclasses.replace(sample, grid=dataclasses.replace(sample.grid, cameras=None))

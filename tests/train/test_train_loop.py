@@ -17,9 +17,10 @@ from fourreal.data.shards import write_shards
 from fourreal.train.checkpoint import latest_checkpoint
 from fourreal.train.dataloader import feed, own_indices
 from fourreal.train.log import RunLog, plot_log, read_log
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import stage_at, total_steps
+from fourreal.train.settings import RunSettings
 from fourreal.train.video_recipes import tiny
 from fourreal.train.video_task import VideoTask
 from fourreal.video.generator import ViewTimeGenerator
@@ -36,8 +37,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_text(f"{list(grid.frames.shape)}")
         sheets.append(path)
 
-    outcome = run(out, write_sheet=write_sheet)
-    assert outcome.finished
+    counters = run(out, write_sheet=write_sheet)
+    assert counters.step == total_steps(tiny())
     assert len(sheets) == 4
     return out
 
@@ -45,8 +46,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_interrupted_and_resumed_runs_end_in_identical_tensors(finished, tmp_path):
     run(tmp_path / "run", steps=4)  # the very end of a stage
     run(tmp_path / "run", resume=True, steps=5)
-    outcome = run(tmp_path / "run", resume=True)
-    assert outcome.counters.step == 10
+    counters = run(tmp_path / "run", resume=True)
+    assert counters.step == 10
     whole, pieced = stored_tensors(finished), stored_tensors(tmp_path / "run")
     assert whole.keys() == pieced.keys()
     assert any(name.startswith("optimiser/") for name in whole)
@@ -108,7 +109,7 @@ def test_loss_falls_on_few_samples(tmp_path):
     optimiser = replace(base.optimiser, lr=4e-3, warmup=5)
     recipe = replace(recipe, stages=(replace(base, steps=60, optimiser=optimiser),))
     task = _FewSamples(recipe, torch.device("cpu"))
-    train(task, recipe, RunOptions(tmp_path / "run"), ALONE)
+    train(task, recipe, RunSettings(out=tmp_path / "run"), ALONE)
     losses = [line["loss"] for line in read_log(tmp_path / "run") if "loss" in line]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
@@ -145,8 +146,8 @@ class _Broken(VideoTask):
 
 def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path):
     recipe = tiny()
-    outcome = train(_Broken(recipe, ALONE.device), recipe, RunOptions(tmp_path / "run", steps=3), ALONE)
-    assert outcome.counters.skipped == 1
+    counters = train(_Broken(recipe, ALONE.device), recipe, RunSettings(out=tmp_path / "run", steps=3), ALONE)
+    assert counters.skipped == 1
     assert all(bool(torch.isfinite(tensor).all()) for tensor in stored_tensors(tmp_path / "run").values())
 
 
@@ -155,13 +156,13 @@ def test_many_steps_that_are_not_finite_are_an_error(tmp_path):
     task = _Broken(recipe, ALONE.device)
     task.bad = frozenset(range(20))
     with pytest.raises(InputError, match="4 of 4 steps gave NaN"):
-        train(task, recipe, RunOptions(tmp_path / "run"), ALONE)
+        train(task, recipe, RunSettings(out=tmp_path / "run"), ALONE)
 
 
 def test_time_ends_a_run_with_a_checkpoint(tmp_path):
-    outcome = run(tmp_path / "run", minutes=1e-6)
-    assert outcome.counters.step == 1
-    assert not outcome.finished
+    counters = run(tmp_path / "run", minutes=1e-6)
+    assert counters.step == 1
+    assert counters.step < total_steps(tiny())
     found = latest_checkpoint(tmp_path / "run")
     assert found is not None
     assert found.counters.step == 1

@@ -57,7 +57,7 @@ def read_diffusion4d(folder: str | Path, *, size: tuple[int, int] | None = None,
     for view, (image, _) in enumerate(column):
         frames[view, 0], known[view, 0] = image, True
     cameras: list[Cameras] = [camera for _, camera in column if camera is not None]
-    grid = VideoGrid(frames, known, torch.arange(len(fronts)) / fps, stack(cameras))
+    grid = VideoGrid(frames, known, torch.arange(len(fronts)) / fps, stack(cameras)).validated()
     names = tuple(f"static{view}" for view in range(len(statics)))
     return Capture(grid, folder.name, names, "Objaverse, rendered as Diffusion4D", LICENCE)
 
