@@ -12,21 +12,20 @@ from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
 from fourreal.data.footage import ImportedGrid
-from fourreal.data.model_input import NO_WISH, Footage, GridWish, UsualGrid, model_input
+from fourreal.data.model_input import NO_WISH, Footage, GridWish, model_input
 from fourreal.recon.model import ReconModel
 from fourreal.recon.reconstruct import ReconstructSettings, reconstruct
 from fourreal.recon.weights import find_model
 from fourreal.video.extend import extend
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator, WeightType
-from fourreal.video.plan import GridSize
 from fourreal.video.text_to_grid import text_to_grid
-from fourreal.video.training_size import TrainingSize
 
-PAPER_GRID = UsualGrid(views=8, frames=29, size=(288, 512), fps=16.0)
+PAPER_GRID = GridShape(views=8, frames=29, height=288, width=512, fps=16.0)
 """What a model that does not say is taken to be used to. Source: 4Real-Video-V2, appendix B."""
 
 RECONSTRUCTION = ReconstructSettings(align="auto")
@@ -123,7 +122,7 @@ class FourDPipeline:
 
     def prepare(self, fixed: Footage | None, freeze: Footage | None, wish: GridWish = NO_WISH) -> ImportedGrid:
         """What the generator will see of the footage: a partly known grid. Raises InputError as `model_input`."""
-        return model_input(fixed, freeze, usual_grid(self._generator().training_size), wish)
+        return model_input(fixed, freeze, self._generator().training_size or PAPER_GRID, wish)
 
     def complete(
         self,
@@ -168,8 +167,8 @@ class FourDPipeline:
                 "this model reads no text, so a prompt alone gives it nothing to start from; give it a fixed-view or "
                 "freeze-time video, or choose a model with a text encoder"
             )
-        usual = usual_grid(generator.training_size)
-        size = GridSize(wish.views or usual.views, wish.frames or usual.frames, *(wish.size or usual.size))
+        usual = generator.training_size or PAPER_GRID
+        size = GridShape.of(wish.views or usual.views, wish.frames or usual.frames, wish.size or usual.image_size)
         settings = settings or GenerationSettings(device=self.device)
         fps = wish.fps or usual.fps
         return text_to_grid(generator, prompt, size, fps=fps, base=self.base, settings=settings, progress=progress)
@@ -195,10 +194,3 @@ class FourDPipeline:
         if self.generator is None:
             raise InputError("this pipeline was loaded without a generator; load it with model=...")
         return self.generator
-
-
-def usual_grid(trained: TrainingSize | None) -> UsualGrid:
-    """The grid a generator is used to, from what its weights say."""
-    if trained is None:
-        return PAPER_GRID
-    return UsualGrid(trained.views, trained.frames, trained.image_size, trained.fps)

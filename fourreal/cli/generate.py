@@ -131,13 +131,13 @@ class Generate:
             return extend(model, grid, self.prompt, window=window, settings=self._settings(), progress=progress)
 
     def _from_prompt(self, model) -> VideoGrid:
+        from fourreal.core.grid_shape import GridShape
         from fourreal.core.progress import progress_bar
         from fourreal.video.generator import ViewTimeGenerator
-        from fourreal.video.plan import GridSize
         from fourreal.video.text_to_grid import text_to_grid
 
         base = None if self.base is None else ViewTimeGenerator.from_pretrained(self.base, weight_type=self.weights)
-        size = GridSize(self.views, self.frames, *self.size)
+        size = GridShape.of(self.views, self.frames, self.size)
         with progress_bar("text to grid") as progress, printed_notes():
             return text_to_grid(
                 model, self.prompt, size, fps=self.fps, base=base, settings=self._settings(), progress=progress

@@ -125,7 +125,7 @@ def concatenate(parts: Sequence[Gaussians]) -> Gaussians:
 
 @runtime_checkable
 class DynamicScene(Protocol):
-    """A 4D scene: whatever can say which Gaussians exist at a time.
+    """A 4D scene: gives the Gaussians that exist at a time.
 
     Viewing, export and evaluation ask only this, so they do not know whether the scene was
     reconstructed in one pass or fitted.

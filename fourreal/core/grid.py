@@ -46,7 +46,7 @@ class VideoGrid:
     """Frames of V views at T times, some of them known, the others to be generated.
 
     Attributes:
-        frames: sRGB in [0, 1]. A cell that is not known holds zeros, so nothing can peek at it.
+        frames: sRGB in [0, 1]. A cell that is not known holds zeros.
         known: True where the frame is given.
         seconds: time of each column, strictly increasing.
         cameras: one per view (batch `[V]`) or one per cell (batch `[V, T]`), when known.
@@ -128,7 +128,7 @@ class VideoGrid:
 
         Args:
             seconds: times of the columns; one second apart when left out.
-            views: number of rows when no freeze-time video says so.
+            views: number of rows when there is no freeze-time video.
 
         Raises:
             InputError: neither video is given, or their frame sizes differ.

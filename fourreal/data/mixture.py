@@ -85,7 +85,7 @@ class GridDraft:
 
     Attributes:
         world: what to render: the whole grid, one view of it (warped) or one time (static).
-        clip, caption, licence: real footage instead of a world, and what it says of itself.
+        clip, caption, licence: real footage instead of a world, and its caption and terms.
         homographies: of the views, for warped samples.
     """
 
@@ -109,12 +109,12 @@ class GridMixture:
         config = self.config
         rng = stream(config.seed, step, index, "kind")
         kind = GRID_KINDS[int(rng.choice(len(GRID_KINDS), p=_normalised(config.shares)))]
-        pattern, reverse = draw_dressing(config, kind, step, index)
+        pattern, reverse = draw_references(config, kind, step, index)
         worlds = worlds_at(config, step)
         if kind == "warped":
             return self._warped_draft(worlds, pattern, reverse, step, index)
         if kind == "static":
-            world = draw_world(replace(worlds, times=1), None, config.seed, step, index)
+            world = draw_world(replace(worlds, frames=1), None, config.seed, step, index)
         elif config.kind_sampling == "actors":
             cast = replace(worlds, actors="physics" if kind == "physics" else "animated")
             world = draw_world(cast, None, config.seed, step, index)
@@ -136,16 +136,16 @@ class GridMixture:
         height, width = (side + 2 * round(side * MARGIN / 2) for side in worlds.image_size)
         if config.clips:
             folder = ClipFolder(Path(config.clips))
-            file, clip = folder.read(worlds.times, worlds.fps, (height, width), rng)
+            file, clip = folder.read(worlds.frames, worlds.fps, (height, width), rng)
             caption, licence = folder.caption(file), folder.licence
             return GridDraft("warped", pattern, reverse, None, clip, caption, licence, homographies)
-        small = replace(worlds, views=1, image_size=(height, width))
+        small = replace(worlds, views=1, height=height, width=width)
         world = draw_world(small, None, config.seed, step, index)
         return GridDraft("warped", pattern, reverse, world, homographies=homographies)
 
     def _finished(self, draft: GridDraft, made: TrainingGrid | None, device: torch.device | str) -> TrainingGrid:
         config = self.config
-        size, times, fps = config.worlds.image_size, config.worlds.times, config.worlds.fps
+        size, times, fps = config.worlds.image_size, config.worlds.frames, config.worlds.fps
         if draft.kind == "warped":
             assert draft.homographies is not None
             clip = draft.clip.to(device) if made is None and draft.clip is not None else None
@@ -160,10 +160,10 @@ class GridMixture:
         assert made is not None
         if draft.kind == "static":
             made = duplicated_in_time(made, times, fps)
-        return dressed(replace(made, kind=draft.kind), draft.pattern, draft.reverse)
+        return with_references(replace(made, kind=draft.kind), draft.pattern, draft.reverse)
 
 
-def draw_dressing(config: MixtureConfig, kind: SampleKind, step: int, index: int) -> tuple[KnownPattern, bool]:
+def draw_references(config: MixtureConfig, kind: SampleKind, step: int, index: int) -> tuple[KnownPattern, bool]:
     """Which cells a sample gives away, and whether its views run backwards."""
     rng = stream(config.seed, step, index, "dressing")
     pattern = PATTERNS[int(rng.choice(len(PATTERNS), p=_normalised(config.pattern_shares)))]
@@ -171,7 +171,7 @@ def draw_dressing(config: MixtureConfig, kind: SampleKind, step: int, index: int
     return ("none" if kind == "static" else pattern), reverse
 
 
-def dressed(sample: TrainingGrid, pattern: KnownPattern, reverse: bool) -> TrainingGrid:
+def with_references(sample: TrainingGrid, pattern: KnownPattern, reverse: bool) -> TrainingGrid:
     """The sample as drawn, backwards if so, with the pattern's cells given (of the order it then has)."""
     sample = reversed_views(sample) if reverse else sample
     return replace(sample, references=known_pattern(pattern, *sample.grid.known.shape))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import Clip
 from fourreal.data.footage import ImportedGrid, Sampling, expected_times, grid_from_videos, info_of
 
@@ -51,18 +52,8 @@ class GridWish:
 NO_WISH = GridWish()
 
 
-@dataclass(frozen=True)
-class UsualGrid:
-    """The grid a model is used to: its views, frames, (height, width) and columns per second."""
-
-    views: int
-    frames: int
-    size: tuple[int, int]
-    fps: float
-
-
 def model_input(
-    fixed: Footage | None, freeze: Footage | None, usual: UsualGrid, wish: GridWish = NO_WISH
+    fixed: Footage | None, freeze: Footage | None, usual: GridShape, wish: GridWish = NO_WISH
 ) -> ImportedGrid:
     """A partly known grid from a fixed-view video, a freeze-time video, or both.
 
@@ -80,8 +71,8 @@ def model_input(
     return grid_from_videos(row, column, _sampling(row, usual, wish), views)
 
 
-def _sampling(row: Path | Clip | None, usual: UsualGrid, wish: GridWish) -> Sampling:
-    size, rate, frames = wish.size or usual.size, wish.fps or usual.fps, wish.frames or usual.frames
+def _sampling(row: Path | Clip | None, usual: GridShape, wish: GridWish) -> Sampling:
+    size, rate, frames = wish.size or usual.image_size, wish.fps or usual.fps, wish.frames or usual.frames
     if row is None:
         return Sampling(frames, rate, size)
     cut = Sampling(None, rate, size, wish.start_s, wish.end_s)

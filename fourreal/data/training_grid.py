@@ -31,8 +31,8 @@ class TrainingGrid:
     """A complete grid and which of its cells the model is given.
 
     Attributes:
-        references: cells given to the model; the others it has to make.
-        depth: z-depth of every pixel, for worlds; None where nobody knows it.
+        references: cells given to the model; the others it has to generate.
+        depth: z-depth of every pixel, for worlds; None where it is not known.
         reverse: the views run backwards.
     """
 

@@ -29,7 +29,7 @@ from fourreal.files.scene_folder import load_scene, save_scene
 from fourreal.job.footage_motion import tell_of_moving_camera, tell_of_moving_things
 from fourreal.job.networks import Networks
 from fourreal.job.request import JobRequest, StageName
-from fourreal.pipeline import RECONSTRUCTION, FourDPipeline, usual_grid
+from fourreal.pipeline import PAPER_GRID, RECONSTRUCTION, FourDPipeline
 from fourreal.recon.overview import draw_overview
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.view.contact_sheet import write_contact_sheet
@@ -99,7 +99,7 @@ def _import(work: Work, progress: Progress) -> Figures:
         stored = load_grid(request.grid)
         imported, record = ImportedGrid(stored.grid), stored.record
     else:
-        usual = usual_grid(work.networks.training_size)
+        usual = work.networks.training_size or PAPER_GRID
         fixed, freeze = _footage(request.fixed), _footage(request.freeze)
         imported, record = model_input(fixed, freeze, usual, request.wish), GridRecord()
         _tell_what_moves(imported.grid, request, freeze)

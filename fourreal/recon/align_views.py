@@ -30,7 +30,7 @@ NEAREST = 0.05
 ROBUST_COLOUR, ROBUST_DEPTH = 0.25, 0.2
 """Differences above these count no further: they are something hidden, or something that moved."""
 DETAIL = 0.15
-"""Weight of local contrast beside colour: textures say where, flat colours say what."""
+"""Weight of local contrast beside colour: textures show where, flat colours show what."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def align_views(
 
     Args:
         frames: sRGB in [0, 1].
-        depth: z-depth as the network says it.
-        cameras: as the network says them, batch `[V]`.
+        depth: predicted z-depth.
+        cameras: predicted, batch `[V]`.
         progress: called after each start and each size.
     """
     unit = float(depth[0].median())

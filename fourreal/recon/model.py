@@ -27,7 +27,7 @@ _FRAMES_PER_PASS = 8
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says about a batch of grids.
+    """Output of the network for a batch of grids.
 
     Attributes:
         image_size: (height, width) of the frames.

@@ -55,8 +55,9 @@ class ReconstructSettings:
             first time; 0 merges none.
         precision: number format of the transformer blocks; the heads always use float32.
         align: whether the views of the first time are made to agree by `align_views`, whose cameras then serve all
-            times, and the depth of every other time by `refit_depth`. never: the network's word is taken, as in the
-            paper. always: they are. auto: for networks made for frames below `SURE_FROM` pixels.
+            times, and the depth of every other time by `refit_depth`. never: the predicted cameras and
+            depth are used, as in the paper. always: views are aligned. auto: for networks made for frames below
+            `SURE_FROM` pixels.
     """
 
     window_times: int = 8
@@ -191,7 +192,7 @@ def _geometry(
     settings: ReconstructSettings,
     progress: Progress,
 ) -> Iterator[tuple[int, _TimeGeometry]]:
-    """What the network says about every time, in one world; the first time comes first."""
+    """The prediction for every time, in one world; the first time comes first."""
     device = next(model.parameters()).device
     size = settings.chunk_windows or len(windows)
     # The first window sets the cameras and the scale of all, so it goes alone.
@@ -284,7 +285,7 @@ def gaussians_from_geometry(
 
 
 class _Doubts:
-    """Collects reasons not to trust a result and says them once."""
+    """Collects reasons not to trust a result and gives each as one note."""
 
     def __init__(self, views: int) -> None:
         self.medians: list[Tensor] = []

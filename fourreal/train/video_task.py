@@ -1,4 +1,4 @@
-"""The video model as a task: rectified flow over the cells that are to be made.
+"""The video model as a task: rectified flow over the cells that are not known.
 
 Source: 4Real-Video-V2, section 3.1 "Training"; 4Real-Video, sections 3.1 and 3.3.
 """
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.data.mixture import GridMixture, MixtureConfig
+from fourreal.data.mixture import GridMixture
 from fourreal.data.shards import ShardMixture
 from fourreal.data.single_videos import VideoMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
-from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_worlds
+from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_worlds
 from fourreal.eval.image_metrics import moving_mask, psnr
-from fourreal.train.recipe import GridData, VideoRecipe, VideoStage
+from fourreal.train.recipe import VideoRecipe
 from fourreal.train.task import Losses, SheetWriter
 from fourreal.video.codec import PixelTubelets, latent_known
 from fourreal.video.complete import complete_grid, read_prompt
@@ -33,7 +33,6 @@ from fourreal.video.presets import PRESETS, RELEASED
 from fourreal.video.rectified_flow import TIMESTEPS, TrainingTimes, draw_sigmas, flow_loss, interpolate
 from fourreal.video.text import NoTextEncoder, SmallTextEncoder, TextEncoder, TransformersTextEncoder
 from fourreal.video.trainable import trainable_parameters
-from fourreal.video.training_size import TrainingSize
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import mark_trained, save_delta
 
@@ -55,7 +54,7 @@ class VideoTask:
             self.model.enable_gradient_checkpointing()
         self.shift = recipe.shift or self.generator.shift
 
-    # ---- what the loop asks --------------------------------------------------------------------
+    # ---- called by the loop --------------------------------------------------------------------
 
     def blocks(self) -> list[nn.Module]:
         return [*self.model.blocks, *(self.model.cross_view or ())]
@@ -75,7 +74,7 @@ class VideoTask:
     def mixture(self, stage: int) -> Mixture:
         chosen = self.recipe.stages[stage]
         # Stages draw from different streams, or the second would repeat the first one's worlds.
-        config = mixture_config(chosen.size, self.recipe.loop.seed * 100 + stage)
+        config = replace(chosen.mixture, seed=self.recipe.loop.seed * 100 + stage)
         if chosen.data == "grids":
             return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
         return VideoMixture(config, self.generator.codec.temporal_stride)
@@ -101,7 +100,7 @@ class VideoTask:
         kind = self.model.config["prediction"]
         # One by one, so that a sample counts alike in every batch and on every process.
         parts = zip(*(part.split(1) for part in (prediction, clean, noise, sigmas, known)), strict=True)
-        each = [flow_loss(said, kind, x, eps, sigma, given) for said, x, eps, sigma, given in parts]
+        each = [flow_loss(predicted, kind, x, eps, sigma, given) for predicted, x, eps, sigma, given in parts]
         return {"loss": torch.stack(each).mean()}
 
     @torch.no_grad()
@@ -109,17 +108,17 @@ class VideoTask:
         """Grids from their cross; single videos from their first frame."""
         chosen = self.recipe.stages[stage]
         single = chosen.data == "videos"
-        config = mixture_config(replace(chosen.size, views=1) if single else chosen.size, 0).worlds
+        config = replace(chosen.mixture.worlds, views=1) if single else chosen.mixture.worlds
         scores: dict[str, list[Tensor]] = {"psnr": [], "psnr_moving": []}
         for number in range(SHOWN_WORLDS):
             truth = render_worlds([make_world(config, HELD_OUT_SEEDS + number)], self.device)[0].grid.to("cpu")
             given = truth.with_known("column" if single else "cross")
-            made = self._completed(given)
-            pair = made.frames[~given.known], truth.frames[~given.known]
+            generated = self._completed(given)
+            pair = generated.frames[~given.known], truth.frames[~given.known]
             scores["psnr"].append(psnr(*pair).mean())
             scores["psnr_moving"].append(psnr(*pair, moving_mask(truth.frames)[~given.known]).nanmean())
             if folder is not None and write_sheet is not None:
-                write_sheet(folder / f"world-{number}-made.png", made)
+                write_sheet(folder / f"world-{number}-generated.png", generated)
                 write_sheet(folder / f"world-{number}-true.png", truth)
         prefix = "video_" if single else ""
         return {prefix + name: float(torch.stack(values).nanmean()) for name, values in scores.items()}
@@ -135,7 +134,7 @@ class VideoTask:
         model.load_state_dict(weights)
         mark_trained(model, "grid" if chosen.data == "grids" else "video")
         generator = replace(
-            self.generator, transformer=model.eval(), shift=self.shift, training_size=_training_size(chosen)
+            self.generator, transformer=model.eval(), shift=self.shift, training_size=chosen.mixture.worlds.shape
         )
         whole = chosen.trains == "all" and chosen.data == "videos"
         if chosen.trains == "arrangement":
@@ -180,8 +179,8 @@ class VideoTask:
             return encoder.encode(words).to(self.device), None
         kinds = [sample.kind for sample in samples]
         if not self.generator.attends_separately:
-            told = [_told(word, kind) for word, kind in zip(words, kinds, strict=True)]
-            return encoder.encode(told).to(self.device), None
+            prompts = [_prompt(word, kind) for word, kind in zip(words, kinds, strict=True)]
+            return encoder.encode(prompts).to(self.device), None
         moving = [prompt_for(word, "dynamic") if word else "" for word in words]
         still = [prompt_for(word, "freeze_time") if word else "" for word in words]
         return encoder.encode(moving).to(self.device), encoder.encode(still).to(self.device)
@@ -205,29 +204,9 @@ class VideoTask:
         return complete_grid(self.generator, given, read, settings, noise)
 
 
-def _training_size(stage: VideoStage) -> TrainingSize:
-    size = stage.size
-    return TrainingSize(size.views, size.times, *size.image_size, fps=size.fps, arc_deg=size.arc_deg)
-
-
-def _told(caption: str, kind: str) -> str:
+def _prompt(caption: str, kind: str) -> str:
     """A single video's prompt names its mode; a grid's does not, because it has both."""
     return prompt_for(caption, kind) if caption and kind in MODES else caption  # pyright: ignore[reportArgumentType]
-
-
-def mixture_config(size: GridData, seed: int) -> MixtureConfig:
-    """The mixture a stage's data say."""
-    worlds = WorldConfig(
-        views=size.views,
-        times=size.times,
-        image_size=size.image_size,
-        fps=size.fps,
-        arc_deg=size.arc_deg,
-        texture_loudness=size.texture_loudness,
-        antialias=size.antialias,
-        photo_textures=size.photo_textures,
-    )
-    return MixtureConfig(worlds, size.shares, size.pattern_shares, curriculum_steps=size.curriculum_steps, seed=seed)
 
 
 def new_generator(recipe: VideoRecipe) -> ViewTimeGenerator:

@@ -14,13 +14,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.progress import Progress, silent
 from fourreal.video.complete import complete_grid, read_prompt
 from fourreal.video.generate import check_trained, plan_for, spec_of, tell_what_is_not_used
 from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.model_shape import shape_of
-from fourreal.video.plan import GridSize, largest_window
+from fourreal.video.plan import largest_window
 from fourreal.video.split_time import each_way, parts_of
 from fourreal.video.windows import WindowSize, plan_windows
 
@@ -54,7 +55,7 @@ def extend(
     several = window.views < grid.num_views or window.times < grid.num_times
     check_trained(model, grid.num_views, references=several or bool(grid.known.any()), settings=settings)
     views, times = min(window.views, grid.num_views), min(window.times, grid.num_times)
-    plan_for(model, GridSize(views, times, *grid.image_size), settings).require()
+    plan_for(model, GridShape.of(views, times, grid.image_size), settings).require()
     tell_what_is_not_used(grid, model.codec.temporal_stride)
     read = read_prompt(model, prompt, settings, whole_grid=grid.num_views > 1)
     generator = torch.Generator().manual_seed(settings.seed)
@@ -84,7 +85,7 @@ def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: Generati
     """
     trained = model.training_size
     views, frames = (TRAINED_VIEWS, TRAINED_FRAMES) if trained is None else (trained.views, trained.frames)
-    size = GridSize(min(grid.num_views, views), min(grid.num_times, frames), *grid.image_size)
+    size = GridShape.of(min(grid.num_views, views), min(grid.num_times, frames), grid.image_size)
     found = largest_window(shape_of(model), size, spec_of(settings), settings.offload)
     if found is None:
         plan_for(model, replace(size, views=1, frames=5), settings).require()

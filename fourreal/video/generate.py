@@ -12,6 +12,7 @@ from torch import Tensor
 from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import frames_of_latents, latent_known, padded_times
@@ -20,7 +21,7 @@ from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.hardware import DeviceSpec, memory_gb
 from fourreal.video.model_shape import shape_of
-from fourreal.video.plan import GenerationPlan, GridSize, plan_generation
+from fourreal.video.plan import GenerationPlan, plan_generation
 from fourreal.video.split_time import parts_of
 from fourreal.video.weights import require_trained
 
@@ -49,14 +50,14 @@ def generate(
     if bool(grid.known.all()):
         return grid
     check_trained(model, grid.num_views, references=bool(grid.known.any()), settings=settings)
-    plan_for(model, GridSize(grid.num_views, grid.num_times, *grid.image_size), settings).require()
+    plan_for(model, GridShape.of(grid.num_views, grid.num_times, grid.image_size), settings).require()
     tell_what_is_not_used(grid, model.codec.temporal_stride)
     read = read_prompt(model, prompt, settings, whole_grid=grid.num_views > 1)
     generator = torch.Generator().manual_seed(settings.seed)
     return complete_grid(model, grid, read, settings, generator, progress)
 
 
-def plan_for(model: ViewTimeGenerator, size: GridSize, settings: GenerationSettings) -> GenerationPlan:
+def plan_for(model: ViewTimeGenerator, size: GridShape, settings: GenerationSettings) -> GenerationPlan:
     """The plan of a generation on this machine; its seconds are a guess, because nothing is measured."""
     return plan_generation(shape_of(model), size, spec_of(settings), steps=settings.steps, offload=settings.offload)
 

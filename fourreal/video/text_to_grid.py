@@ -12,19 +12,19 @@ import torch
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.progress import Progress, silent
 from fourreal.video.extend import extend
 from fourreal.video.generate import check_trained
 from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.plan import GridSize
 from fourreal.video.single_video import VideoRequest, generate_video
 
 
 def text_to_grid(
     model: ViewTimeGenerator,
     prompt: str,
-    size: GridSize,
+    size: GridShape,
     *,
     fps: float = 16.0,
     base: ViewTimeGenerator | None = None,

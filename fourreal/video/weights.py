@@ -1,7 +1,7 @@
 """Loading and saving view-time models: full checkpoints, and deltas with only the tensors that trained.
 
 Weights are safetensors with a JSON config beside them. Nobody has published view-time weights for Wan: a model
-knows what its weights were trained for, and generation refuses weights that were not trained for it.
+records what its weights were trained for, and generation refuses weights that were not trained for it.
 """
 
 from __future__ import annotations

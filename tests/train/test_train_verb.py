@@ -156,7 +156,7 @@ def test_scale_steps_scales_everything_that_counts_steps():
     whole, short = (find_recipe("video", "base", RecipeChanges(scale_steps=factor)) for factor in (None, 0.1))
     for stage, hurried in zip(whole.stages, short.stages, strict=True):
         assert hurried.steps == round(stage.steps / 10)
-        assert hurried.size.curriculum_steps == round(stage.size.curriculum_steps / 10)
+        assert hurried.mixture.curriculum_steps == round(stage.mixture.curriculum_steps / 10)
         assert hurried.optimiser.warmup == round(stage.optimiser.warmup / 10)
         assert (hurried.batch, hurried.optimiser.decay) == (stage.batch, stage.optimiser.decay)
     assert [stage.steps for stage in find_recipe("recon", "tiny", RecipeChanges(scale_steps=0.001)).stages] == [1, 1, 1]
@@ -170,6 +170,6 @@ def test_help_says_of_every_recipe_what_it_trains():
         lines = dict(line.strip().split(": ", 1) for line in part.splitlines()[1:])
         assert lines.keys() == recipes.keys()
         for name, make in recipes.items():
-            size = make().stages[-1].size
-            grid = f"{size.views} x {size.times} of {size.image_size[0]} x {size.image_size[1]}"
+            worlds = make().stages[-1].mixture.worlds
+            grid = f"{worlds.views} x {worlds.frames} of {worlds.height} x {worlds.width}"
             assert grid in lines[name], f"{name} trains {grid}"

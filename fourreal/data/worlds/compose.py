@@ -16,7 +16,7 @@ from fourreal.data.worlds.caption import write_caption
 from fourreal.data.worlds.config import Background, WorldConfig
 from fourreal.data.worlds.daylight import draw_environment
 from fourreal.data.worlds.layout import arrange, centres_and_radii, parts_of
-from fourreal.data.worlds.materials import Dresser, Finish, stack_finishes, texture_mean
+from fourreal.data.worlds.materials import Finish, FinishChooser, stack_finishes, texture_mean
 from fourreal.data.worlds.rigs import Rig, draw_rig
 from fourreal.data.worlds.scene import Group, NamedThing, World
 from fourreal.data.worlds.seeding import pick, stream
@@ -36,7 +36,7 @@ def make_world(config: WorldConfig, seed: int) -> World:
         InputError: the seed is negative or too large, or photographs are asked for and not installed.
     """
     background = _background(config, stream(seed, "background"))
-    seconds = np.arange(config.times) / config.fps
+    seconds = np.arange(config.frames) / config.fps
     attempt = 0
     groups, rig = _staged(config, seed, attempt, background, seconds)
     while attempt < ATTEMPTS and not _worth_seeing(groups, rig, config):
@@ -95,7 +95,7 @@ def _company(config: WorldConfig, rng: np.random.Generator) -> tuple[Builder, ..
 def _worth_seeing(groups: list[Group], rig: Rig, config: WorldConfig) -> bool:
     if _hidden_share(groups, rig) > MOST_HIDDEN:
         return False
-    return config.times == 1 or _motion_in_view(groups, rig, config) >= LEAST_MOTION
+    return config.frames == 1 or _motion_in_view(groups, rig, config) >= LEAST_MOTION
 
 
 def _hidden_share(groups: list[Group], rig: Rig) -> float:
@@ -127,17 +127,17 @@ def _motion_in_view(groups: list[Group], rig: Rig, config: WorldConfig) -> float
 
 
 def _finish_world(config: WorldConfig, seed: int, groups: list[Group], rig: Rig, background: Background) -> World:
-    dresser = Dresser(
+    chooser = FinishChooser(
         stream(seed, "materials"), stream(seed, "photographs"), config.texture_loudness, config.photo_textures
     )
-    floor_finish, floor = dresser.surface("floor")
-    wall_finish, wall = dresser.surface("wall")
+    floor_finish, floor = chooser.surface("floor")
+    wall_finish, wall = chooser.surface("wall")
     finishes: list[Finish] = [floor_finish, wall_finish, wall_finish]
     named = []
     planes, first = len(finishes), 1
     offsets = stream(seed, "texture offsets")
     for thing in (thing for group in groups for thing in group.things):
-        looks, colour, pattern = dresser.thing(thing)
+        looks, colour, pattern = chooser.thing(thing)
         for part in thing.parts:
             finishes.append(replace(looks[part.role], offset=tuple(offsets.random(2))))
         instances = tuple(range(first, first + len(thing.parts)))
@@ -156,7 +156,7 @@ def _finish_world(config: WorldConfig, seed: int, groups: list[Group], rig: Rig,
         config=config,
         seed=seed,
         cameras=rig.cameras,
-        seconds=torch.arange(config.times, dtype=torch.float32) / config.fps,
+        seconds=torch.arange(config.frames, dtype=torch.float32) / config.fps,
         shapes=torch.tensor([int(part.shape) for part in parts]),
         half_sizes=torch.tensor([part.half_size for part in parts], dtype=torch.float32),
         poses=torch.from_numpy(np.stack([part.poses for part in parts], 1)).float(),

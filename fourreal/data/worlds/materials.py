@@ -1,4 +1,4 @@
-"""Dressing: which texture and colours every surface gets, and the words for them."""
+"""Which texture and colours every surface gets, and their names in captions."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Finish:
 
 
 @dataclass(frozen=True)
-class Dresser:
-    """Chooses finishes. Photographs have dice of their own: allowing them changes nothing else.
+class FinishChooser:
+    """Chooses finishes. Photographs have a generator of their own: allowing them changes nothing else.
 
     Attributes:
         loudness: 1 full contrast, 0 plain.
