@@ -43,9 +43,9 @@ from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, VideoRe
 from fourreal.train.video_recipes import VIDEO_RECIPES
 from fourreal.train.video_task import VideoTask, mixture_config
 from fourreal.video.generate import generate
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.model_folder import find_model_folder
+from fourreal.video.settings import GenerationSettings
 
 VIEWS, TIMES, SIDE, ARC = 3, 9, 32, (5.0, 25.0)
 SAMPLES, BATCH, SAMPLING_STEPS = 1500, 8, 8

@@ -15,10 +15,10 @@ from tiny_wan import first_frame_channels, first_frame_pasted, save_released, te
 
 from fourreal.core.errors import InputError
 from fourreal.video.conditioning import ContextMode, prompt_for
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.plan import GridSize
 from fourreal.video.rectified_flow import noise_schedule
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.single_video import VideoRequest, generate_video
 from fourreal.video.text_to_grid import text_to_grid
 from fourreal.video.weights import mark_trained
