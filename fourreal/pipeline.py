@@ -12,24 +12,23 @@ from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
 from fourreal.data.footage import ImportedGrid
 from fourreal.data.grid_wish import NO_WISH, GridWish
-from fourreal.data.model_input import Footage, UsualGrid, model_input
+from fourreal.data.model_input import Footage, model_input
 from fourreal.recon.model import ReconModel
 from fourreal.recon.reconstruct import reconstruct
 from fourreal.recon.settings import ReconstructSettings
 from fourreal.recon.weights import find_model
 from fourreal.video.generate import generate
 from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.plan import GridSize
 from fourreal.video.settings import DEFAULTS, GenerationSettings, WeightType
 from fourreal.video.text_to_grid import text_to_grid
-from fourreal.video.training_size import TrainingSize
 from fourreal.video.windows import WindowSize
 
-PAPER_GRID = UsualGrid(views=8, frames=29, size=(288, 512), fps=16.0)
+PAPER_GRID = GridShape(views=8, frames=29, height=288, width=512, fps=16.0)
 """Grid of a model that does not say what it was trained on. Source: 4Real-Video-V2, appendix B."""
 
 
@@ -123,7 +122,7 @@ class FourDPipeline:
 
     def prepare(self, fixed: Footage | None, freeze: Footage | None, wish: GridWish = NO_WISH) -> ImportedGrid:
         """The input of the generator: a partly known grid. Raises InputError as `model_input`."""
-        return model_input(fixed, freeze, usual_grid(self._generator().training_size), wish)
+        return model_input(fixed, freeze, self._generator().training_size or PAPER_GRID, wish)
 
     def complete(
         self,
@@ -169,11 +168,9 @@ class FourDPipeline:
                 "this model reads no text, so a prompt alone cannot decide the pictures; give it a fixed-view or "
                 "freeze-time video, or choose a model with a text encoder"
             )
-        usual = usual_grid(generator.training_size)
-        size = GridSize(wish.views or usual.views, wish.frames or usual.frames, *(wish.size or usual.size))
+        shape = wish.shape(generator.training_size or PAPER_GRID)
         settings = settings or GenerationSettings(device=self.device)
-        fps = wish.fps or usual.fps
-        return text_to_grid(generator, prompt, size, fps=fps, base=self.base, settings=settings, progress=progress)
+        return text_to_grid(generator, prompt, shape, base=self.base, settings=settings, progress=progress)
 
     def reconstruct(
         self,
@@ -196,10 +193,3 @@ class FourDPipeline:
         if self.generator is None:
             raise InputError("this pipeline was loaded without a generator; load it with model=...")
         return self.generator
-
-
-def usual_grid(trained: TrainingSize | None) -> UsualGrid:
-    """The grids a generator was trained on, or the paper's where its weights do not say."""
-    if trained is None:
-        return PAPER_GRID
-    return UsualGrid(trained.views, trained.frames, trained.image_size, trained.fps)

@@ -132,8 +132,9 @@ class Synth:
 
         return WorldConfig(
             views=self.views,
-            times=self.times,
-            image_size=self.size,
+            frames=self.times,
+            height=self.size[0],
+            width=self.size[1],
             fps=self.fps,
             background=self.background,
             actors=self.actors,
@@ -161,7 +162,7 @@ class Synth:
                 progress=progress,
             )
         worlds = config.worlds
-        size = f"{worlds.views} views x {worlds.times} times of {worlds.image_size[0]} x {worlds.image_size[1]}"
+        size = f"{worlds.views} views x {worlds.frames} times of {worlds.image_size[0]} x {worlds.image_size[1]}"
         megabytes = sum(shard.stat().st_size for shard in written) / 1e6
         print(f"{self.out}: {self.count} samples of {size} in {len(written)} shards, {megabytes:.1f} MB")
 
@@ -169,7 +170,6 @@ class Synth:
         """What the shards show: a recipe's stage, or the paper's shares in the size given."""
         from fourreal.data.mixture import MixtureConfig
         from fourreal.train.catalog import find_recipe
-        from fourreal.train.video_task import mixture_config
 
         if self.recipe is None:
             if self.stage is not None:
@@ -187,7 +187,7 @@ class Synth:
                 f"the recipe '{self.recipe}' has no stage '{self.stage}' of grids; expected one of {', '.join(stages)}"
             )
         number = stages[self.stage] if self.stage is not None else max(stages.values())
-        return mixture_config(recipe.stages[number].size, self.seed * 100 + number)
+        return replace(recipe.stages[number].mixture, seed=self.seed * 100 + number)
 
 
 OF_WORLDS = ("views", "times", "size", "fps", "background", "actors", "arc")

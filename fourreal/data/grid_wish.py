@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import GridShape
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,18 @@ class GridWish:
                 raise InputError(f"a grid needs at least 1 of its {name}; got {count}")
         if self.fps is not None and not self.fps > 0:
             raise InputError(f"fps must be positive; got {self.fps}")
+
+    def shape(self, usual: GridShape) -> GridShape:
+        """The wanted grid, with what is left out taken from a usual one."""
+        height, width = self.size or usual.image_size
+        return replace(
+            usual,
+            views=self.views or usual.views,
+            frames=self.frames or usual.frames,
+            height=height,
+            width=width,
+            fps=self.fps or usual.fps,
+        )
 
 
 NO_WISH = GridWish()

@@ -6,7 +6,6 @@ Source: 4Real-Video-V2, Figure 2 (the kinds of input).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import Clip
 from fourreal.data.footage import ImportedGrid, Sampling, expected_times, grid_from_videos, info_of
 from fourreal.data.grid_wish import NO_WISH, GridWish
@@ -23,20 +23,10 @@ Footage = str | Path | Clip | VideoGrid | Float[Tensor, "_ 3 _ _"]
 """A video, GIF or image folder on disk; frames in memory; or a grid, whose first row or column is taken."""
 
 
-@dataclass(frozen=True)
-class UsualGrid:
-    """The grid a model is used to: its views, frames, (height, width) and columns per second."""
-
-    views: int
-    frames: int
-    size: tuple[int, int]
-    fps: float
-
-
 def model_input(
     fixed: Footage | None,
     freeze: Footage | None,
-    usual: UsualGrid,
+    usual: GridShape,
     wish: GridWish = NO_WISH,
     *,
     start_s: float = 0.0,
@@ -61,8 +51,9 @@ def model_input(
     return grid_from_videos(row, column, _sampling(row, usual, wish, start_s, end_s), views)
 
 
-def _sampling(row: Path | Clip | None, usual: UsualGrid, wish: GridWish, start_s: float, end_s: float) -> Sampling:
-    size, rate, frames = wish.size or usual.size, wish.fps or usual.fps, wish.frames or usual.frames
+def _sampling(row: Path | Clip | None, usual: GridShape, wish: GridWish, start_s: float, end_s: float) -> Sampling:
+    wished = wish.shape(usual)
+    size, rate, frames = wished.image_size, wished.fps, wished.frames
     if row is None:
         return Sampling(frames, rate, size)
     cut = Sampling(None, rate, size, start_s, end_s)

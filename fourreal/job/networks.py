@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fourreal.core.configs import read_json
+from fourreal.core.grid_shape import GridShape
 from fourreal.files.grid_folder import GRID_MANIFEST
 from fourreal.job.content import hash_path
 from fourreal.job.request import JobRequest
 from fourreal.recon.weights import find_weights
 from fourreal.video.generator import read_training_size
 from fourreal.video.model_folder import find_model_folder
-from fourreal.video.training_size import TrainingSize
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Networks:
     input_hashes: dict[str, str]
     generator: dict[str, str]
     reconstructor: dict[str, str]
-    training_size: TrainingSize | None
+    training_size: GridShape | None
 
 
 def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:

@@ -30,7 +30,7 @@ from fourreal.files.scene_folder import load_scene, save_scene
 from fourreal.job.footage_motion import notify_of_moving_camera, notify_of_moving_things
 from fourreal.job.networks import Networks
 from fourreal.job.request import JobRequest, StageName
-from fourreal.pipeline import FourDPipeline, usual_grid
+from fourreal.pipeline import PAPER_GRID, FourDPipeline
 from fourreal.recon.overview import draw_overview
 from fourreal.recon.settings import ReconstructSettings
 from fourreal.view.contact_sheet import write_contact_sheet
@@ -92,7 +92,7 @@ def _import(request: JobRequest, networks: Networks, out: Path, progress: Progre
         stored = load_grid(request.grid)
         imported, record = ImportedGrid(stored.grid), stored.record
     else:
-        usual = usual_grid(networks.training_size)
+        usual = networks.training_size or PAPER_GRID
         fixed, freeze = (_footage(request.inputs.get(name)) for name in ("fixed", "freeze"))
         imported = model_input(fixed, freeze, usual, request.wish, start_s=request.start, end_s=request.end)
         record = GridRecord()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fourreal.core.errors import InputError
+from fourreal.data.mixture import MixtureConfig
 from fourreal.recon.config import ReconConfig
 from fourreal.video.trainable import What
 
@@ -70,23 +71,6 @@ class LoopConfig:
 
 
 @dataclass(frozen=True)
-class GridData:
-    """The size of a stage's samples and what they show; see `MixtureConfig` for the shares."""
-
-    views: int
-    times: int
-    image_size: tuple[int, int]
-    fps: float = 8.0
-    shares: tuple[float, float, float, float] = (0.4, 0.2, 0.2, 0.2)
-    pattern_shares: tuple[float, float, float, float] = (0.55, 0.15, 0.15, 0.15)
-    curriculum_steps: int = 0
-    arc_deg: tuple[float, float] = (10.0, 80.0)
-    texture_loudness: float = 1.0
-    antialias: bool = True
-    photo_textures: bool = True
-
-
-@dataclass(frozen=True)
 class VideoStage:
     """A part of a video model's training.
 
@@ -94,6 +78,7 @@ class VideoStage:
         data: videos: single videos in two modes with random parts given. grids: the view-time mixture.
         trains: arrangement: what the paper trains of the arrangement (self-attention for the fused one). all.
         batch: samples in an optimiser step, over all processes.
+        mixture: its grids; the recipe's seed is set when it runs.
     """
 
     name: str
@@ -101,7 +86,7 @@ class VideoStage:
     steps: int
     batch: int
     trains: What
-    size: GridData
+    mixture: MixtureConfig
     optimiser: OptimiserConfig
 
 
@@ -153,6 +138,7 @@ class ReconStage:
         input_views: of the views of a sample, so many are shown to the network, evenly spread; all are rendered.
         trains: prefixes of parameter names; an empty prefix is everything.
         batch: samples in an optimiser step, over all processes.
+        mixture: its grids; the recipe's seed is set when it runs.
         rendered_views: of the views of a sample, so many are rendered, drawn anew each time; 0 renders all.
     """
 
@@ -162,7 +148,7 @@ class ReconStage:
     input_views: int
     trains: tuple[str, ...]
     losses: ReconLosses
-    size: GridData
+    mixture: MixtureConfig
     optimiser: OptimiserConfig
     rendered_views: int = 0
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, part_of, silent
 from fourreal.video.codec import frames_of_latents, latent_known, padded_times
@@ -25,7 +26,7 @@ from fourreal.video.complete import complete_grid, read_prompt
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.hardware import DeviceSpec, memory_gb
 from fourreal.video.model_shape import shape_of
-from fourreal.video.plan import GenerationPlan, GridSize, largest_window, plan_generation
+from fourreal.video.plan import GenerationPlan, largest_window, plan_generation
 from fourreal.video.settings import DEFAULTS, GenerationSettings
 from fourreal.video.split_time import each_way, parts_of
 from fourreal.video.weights import require_trained
@@ -64,7 +65,7 @@ def generate(
     several = window.views < grid.num_views or window.frames < grid.num_times
     check_trained(model, grid.num_views, references=several or bool(grid.known.any()), settings=settings)
     views, frames = min(window.views, grid.num_views), min(window.frames, grid.num_times)
-    plan_for(model, GridSize(views, frames, *grid.image_size), settings).require()
+    plan_for(model, GridShape.of(views, frames, grid.image_size), settings).require()
     stride = model.codec.temporal_stride
     notify_unused(grid, stride)
     read = read_prompt(model, prompt, settings, whole_grid=grid.num_views > 1)
@@ -94,7 +95,7 @@ def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: Generati
     """
     trained = model.training_size
     views, frames = (TRAINED_VIEWS, TRAINED_FRAMES) if trained is None else (trained.views, trained.frames)
-    size = GridSize(min(grid.num_views, views), min(grid.num_times, frames), *grid.image_size)
+    size = GridShape.of(min(grid.num_views, views), min(grid.num_times, frames), grid.image_size)
     found = largest_window(shape_of(model), size, spec_of(settings), settings.offload)
     if found is None:
         plan_for(model, replace(size, views=1, frames=5), settings).require()
@@ -104,7 +105,7 @@ def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: Generati
     return WindowSize(found.views, -(-(frames - 1) // stride) * stride + 1)
 
 
-def plan_for(model: ViewTimeGenerator, size: GridSize, settings: GenerationSettings) -> GenerationPlan:
+def plan_for(model: ViewTimeGenerator, size: GridShape, settings: GenerationSettings) -> GenerationPlan:
     """The plan of a generation on this machine; its seconds are a guess, because nothing is measured."""
     return plan_generation(shape_of(model), size, spec_of(settings), steps=settings.steps, offload=settings.offload)
 

@@ -16,13 +16,13 @@ import torch
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.configs import from_dict, read_json, to_dict
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import Codec, load_codec
 from fourreal.video.image_encoder import ImageEncoder, load_image_encoder
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.quantize import is_quantized, quantize_blocks
 from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
-from fourreal.video.training_size import TrainingSize
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import load_model
 
@@ -49,7 +49,7 @@ class ViewTimeGenerator:
     shift: float = 5.0
     pastes_first_frame: bool = False
     image_encoder: ImageEncoder | None = None
-    training_size: TrainingSize | None = None
+    training_size: GridShape | None = None
 
     def __post_init__(self) -> None:
         config = self.transformer.config
@@ -152,12 +152,12 @@ class ViewTimeGenerator:
         return "reference" if references else "none"
 
 
-def read_training_size(folder: Path) -> TrainingSize | None:
+def read_training_size(folder: Path) -> GridShape | None:
     """What a model folder says about its training grids; no weight is read. Raises InputError when it is damaged."""
     file = folder / "model_index.json"
     index = read_json(file) if file.is_file() else {}
     values = index.get("training_size") if isinstance(index, dict) else None
-    return None if values is None else from_dict(TrainingSize, values, f"{file}: training_size")
+    return None if values is None else from_dict(GridShape, values, f"{file}: training_size")
 
 
 def _released_shift(folder: Path) -> float:

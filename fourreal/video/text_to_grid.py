@@ -12,10 +12,10 @@ import torch
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.progress import Progress, part_of, silent
 from fourreal.video.generate import check_trained, generate
 from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.plan import GridSize
 from fourreal.video.settings import DEFAULTS, GenerationSettings
 from fourreal.video.single_video import VideoRequest, generate_video
 
@@ -23,9 +23,8 @@ from fourreal.video.single_video import VideoRequest, generate_video
 def text_to_grid(
     model: ViewTimeGenerator,
     prompt: str,
-    size: GridSize,
+    shape: GridShape,
     *,
-    fps: float = 16.0,
     base: ViewTimeGenerator | None = None,
     settings: GenerationSettings = DEFAULTS,
     progress: Progress = silent,
@@ -42,26 +41,23 @@ def text_to_grid(
             `generate`.
     """
     base = base or model
-    if not fps > 0:
-        raise InputError(f"fps must be positive; got {fps}")
-    if size.views > 1 and size.frames > 1 and base.first_frame == "none":
+    if shape.views > 1 and shape.frames > 1 and base.first_frame == "none":
         raise InputError(
             "this base model cannot start a video from a given frame, so there is no freeze-time video for the grid; "
             "give a base that can: Wan 2.2 TI2V, a Wan image-to-video model, or one of our own"
         )
-    if size.views > 1 and size.frames > 1:
-        check_trained(model, size.views, references=True, settings=settings)
-    seconds = torch.arange(size.frames, dtype=torch.float32) / fps
-    image_size = (size.height, size.width)
-    still = VideoRequest(prompt, "freeze_time", size.views, image_size)
-    moving = VideoRequest(prompt, "dynamic", size.frames, image_size)
+    if shape.views > 1 and shape.frames > 1:
+        check_trained(model, shape.views, references=True, settings=settings)
+    seconds = torch.arange(shape.frames, dtype=torch.float32) / shape.fps
+    still = VideoRequest(prompt, "freeze_time", shape.views, shape.image_size)
+    moving = VideoRequest(prompt, "dynamic", shape.frames, shape.image_size)
     stages = [part_of(progress, number, 3) for number in range(3)]
     starter = model if base.first_frame == "channels" else base
-    if size.frames == 1:
+    if shape.frames == 1:
         column = generate_video(starter, still, settings=settings, progress=progress)
         return VideoGrid.complete(column[:, None], seconds)
-    row = generate_video(starter, moving, settings=settings, progress=progress if size.views == 1 else stages[0])
-    if size.views == 1:
+    row = generate_video(starter, moving, settings=settings, progress=progress if shape.views == 1 else stages[0])
+    if shape.views == 1:
         return VideoGrid.complete(row[None], seconds)
     column_settings, grid_settings = (replace(settings, seed=settings.seed + stage) for stage in (1, 2))
     column = generate_video(base, still, first_frame=row[0], settings=column_settings, progress=stages[1])

@@ -130,7 +130,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     assert "not empty" in fails(
         capsys, "synth", "--out", world, "--seed", 3, *"--views 2 --times 2 --size 16 16".split()
     )
-    assert "at least 1 view" in fails(capsys, "synth", *out, "--views", "0")
+    assert "must be positive" in fails(capsys, "synth", *out, "--views", "0")
     assert "at least one world" in fails(capsys, "synth", *out, "--count", "0")
     assert "neither a grid nor a scene" in fails(capsys, "view", tmp_path, "--no-open")
     assert "no Gaussians" in fails(capsys, "export", world / "grid", "--format", "ply", *out)

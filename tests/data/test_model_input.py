@@ -9,11 +9,12 @@ import torch
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import Clip, write_video
 from fourreal.data.grid_wish import GridWish
-from fourreal.data.model_input import UsualGrid, model_input
+from fourreal.data.model_input import model_input
 
-USUAL = UsualGrid(views=4, frames=9, size=(16, 16), fps=8.0)
+USUAL = GridShape.of(4, 9, (16, 16))
 
 
 def clip(count: int, fps: float = 8.0) -> Clip:

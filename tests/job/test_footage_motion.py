@@ -24,7 +24,7 @@ def _full_size(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def world() -> torch.Tensor:
     """Six views at six times, [6, 6, 3, 96, 96]."""
-    config = WorldConfig(views=6, times=6, image_size=(96, 96), background="walls", rig="arc", arc_deg=(18.0, 18.0))
+    config = WorldConfig(views=6, frames=6, height=96, width=96, background="walls", rig="arc", arc_deg=(18.0, 18.0))
     return render_world(make_world(config, 900_102)).grid.frames
 
 

@@ -211,15 +211,15 @@ def test_a_prompt_alone_becomes_a_grid(models: Path, tmp_path: Path) -> None:
     from video.tiny_generator import PIXELS
     from video.tiny_wan import tiny_tokenizer, tiny_umt5
 
+    from fourreal.core.grid_shape import GridShape
     from fourreal.video.codec import PixelTubelets
     from fourreal.video.generator import ViewTimeGenerator
     from fourreal.video.text import TransformersTextEncoder
-    from fourreal.video.training_size import TrainingSize
     from fourreal.video.transformer import ViewTimeTransformer
 
     encoder = TransformersTextEncoder(tiny_umt5(), tiny_tokenizer(), max_tokens=16)
     transformer = ViewTimeTransformer(**{**PIXELS, "text_dim": encoder.dim, "context_tokens": True})
-    ViewTimeGenerator(transformer, PixelTubelets(), encoder, training_size=TrainingSize(2, 5, 8, 8)).save_pretrained(
+    ViewTimeGenerator(transformer, PixelTubelets(), encoder, training_size=GridShape.of(2, 5, (8, 8))).save_pretrained(
         tmp_path / "reads"
     )
     wanted = request(models, prompt="一只狐狸 runs", model=str(tmp_path / "reads"))

@@ -14,16 +14,16 @@ import torch
 from recon.awake import awake_model
 from video.tiny_generator import tiny_pixels
 
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import write_video
 from fourreal.core.progress import Progress
 from fourreal.job.request import JobRequest, StageName
 from fourreal.recon.weights import save_model
 from fourreal.video.settings import GenerationSettings
-from fourreal.video.training_size import TrainingSize
 
 
 def save_tiny_models(folder: Path) -> Path:
-    generator = replace(tiny_pixels(), training_size=TrainingSize(3, 5, 16, 16))
+    generator = replace(tiny_pixels(), training_size=GridShape.of(3, 5, (16, 16)))
     generator.save_pretrained(folder / "video")
     save_model(folder / "recon", awake_model(), trained_steps=1)
     return folder

@@ -24,7 +24,7 @@ QUICK = AlignSettings(sizes=(16, 32), steps=(60, 80), scouting_steps=40)
 @pytest.fixture(scope="module")
 def moment():
     """Frames, true depth and true cameras of a textured world seen along an arc."""
-    world = make_world(WorldConfig(views=4, times=1, image_size=(64, 64), arc_deg=(8.0, 45.0)), 900007)
+    world = make_world(WorldConfig(views=4, frames=1, height=64, width=64, arc_deg=(8.0, 45.0)), 900007)
     sample = render_world(world)
     truth = normalised_truth(sample.grid.cameras, sample.depth)
     depth = torch.where(truth.valid, truth.depth, truth.depth[truth.valid].max())[:, 0].float()

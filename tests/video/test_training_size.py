@@ -10,12 +10,12 @@ import pytest
 from tiny_generator import AdditiveOracle, additive_grid, tiny_pixels
 
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import GridShape
 from fourreal.video.generate import generate
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.settings import GenerationSettings
-from fourreal.video.training_size import TrainingSize
 
-SIZE = TrainingSize(2, 5, 8, 8, fps=8.0, arc_deg=(5.0, 35.0))
+SIZE = GridShape(views=2, frames=5, height=8, width=8, fps=8.0, arc_deg=(5.0, 35.0))
 
 
 def test_it_is_kept_with_the_weights(tmp_path: Path) -> None:
