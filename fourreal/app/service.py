@@ -79,7 +79,7 @@ class Service:
     def take_sample(self, session: Session) -> None:
         """Take the pair of clips that comes with the package."""
         _refuse_while_making(session)
-        session.clips.update(fixed=look_at_clip(SAMPLE_CLIPS["fixed"]), freeze=look_at_clip(SAMPLE_CLIPS["freeze"]))
+        session.clips["fixed"], session.clips["freeze"] = map(look_at_clip, SAMPLE_CLIPS.values())
 
     def drop(self, session: Session, kind: ClipKind) -> None:
         """Remove a clip."""

@@ -34,8 +34,9 @@ from fourreal.pipeline import PAPER_GRID, FourDPipeline
 from fourreal.recon.overview import draw_overview
 from fourreal.recon.settings import ReconstructSettings
 from fourreal.view.contact_sheet import write_contact_sheet
-from fourreal.view.movie import MovieOptions, plan_movie, write_movie
-from fourreal.view.page import PageOptions, PageTooLarge, write_page
+from fourreal.view.movie import plan_movie, write_movie
+from fourreal.view.page import PageTooLarge, write_page
+from fourreal.view.settings import PAGE_DEFAULTS, MovieOptions, PageOptions
 
 INPUT, PREVIEW = "input", "preview.png"
 GRID, CONTACT = "grid", "contact.png"
@@ -186,7 +187,7 @@ def _render(request: JobRequest, networks: Networks, out: Path, progress: Progre
     scene = load_scene(out / SCENE)
     height, width = scene.cameras.image_size
     scale = max(1.0, MOVIE_PX / max(height, width))
-    options = MovieOptions(size=(round(height * scale), round(width * scale)), move_seconds=MOVE_SECONDS)
+    options = MovieOptions(size=(round(height * scale), round(width * scale)), camera_seconds=MOVE_SECONDS)
     plan = plan_movie(scene, "bullet", options=options)
     write_movie(out / MOVIE, scene, plan, progress=progress)
     return {"frames": len(plan)}
@@ -194,7 +195,7 @@ def _render(request: JobRequest, networks: Networks, out: Path, progress: Progre
 
 def _page(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
     scene, stored = load_scene(out / SCENE), load_grid(out / GRID)
-    options = PageOptions(title=stored.record.caption[:80] or "fourreal scene")
+    options = PageOptions(title=stored.record.caption[:80])
     while True:
         try:
             size = write_page(scene, out / PAGE, grid=stored.grid, options=options, progress=progress)
@@ -214,7 +215,7 @@ def _render_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
 
 
 def _page_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
-    return {"max_mb": PageOptions().max_mb}
+    return {"max_mb": PAGE_DEFAULTS.max_mb}
 
 
 STAGES = (
