@@ -59,10 +59,10 @@ def find_generator(name: str, sampling: Sampling) -> Evaluated:
     """
     if name in BASELINES:
         return Evaluated(name, {}, complete=BASELINES[name])
-    from fourreal.video.extend import extend
-    from fourreal.video.generation_settings import GenerationSettings
+    from fourreal.video.generate import generate
     from fourreal.video.generator import ViewTimeGenerator
     from fourreal.video.model_folder import find_model_folder
+    from fourreal.video.settings import GenerationSettings
     from fourreal.video.weights import require_trained
 
     folder = find_model_folder(name)
@@ -82,7 +82,7 @@ def find_generator(name: str, sampling: Sampling) -> Evaluated:
     }
 
     def complete(grid: VideoGrid) -> VideoGrid:
-        return extend(model, grid, settings=settings)
+        return generate(model, grid, settings=settings)
 
     return Evaluated(
         _called(name), identity, complete=complete, trained_on=model.training_size or training_size(folder)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fourreal.train.recipe import ReconStage, VideoStage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Synth:
     """Render procedural 4D worlds: grids with exact depth and cameras, and their scenes.
 
@@ -49,9 +49,9 @@ class Synth:
     fps: float = 8.0
     """Columns per second."""
     background: Literal["mixed", "ground", "walls", "white"] = "mixed"
-    """Where the objects are; mixed lets the seed decide."""
+    """Surroundings of the objects; mixed: by the seed."""
     actors: Literal["any", "animated", "physics"] = "any"
-    """What leads the action: jointed things that move by themselves, things that fall, roll and collide, or either."""
+    """What moves: jointed things that move by themselves, things that fall, roll and collide, or either."""
     arc: Annotated[tuple[float, float], tyro.conf.arg(metavar="LOW HIGH")] = (40.0, 70.0)
     """Range of the angle between the first and the last view, degrees."""
     scene: bool = True
