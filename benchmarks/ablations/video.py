@@ -94,15 +94,27 @@ def ablation_recipe(arm: Mapping[str, Any], seed: int, steps: int, shards: Path)
     mini = VIDEO_RECIPES["mini"]()
     model = mini.model | {"num_attention_heads": 3, "num_layers": 4, "ffn_dim": 288} | dict(arm.get("model", {}))
     worlds = WorldConfig(**SHAPE, photo_textures=True)
-    data = MixtureConfig(worlds, shares=arm.get("shares", SHARES), pattern_shares=(0.6, 0.2, 0.2, 0.0))
-    muon = OptimiserConfig("muon", lr=2e-3, muon_lr=0.02, warmup=50, decay=0.4)
+    data = MixtureConfig(worlds=worlds, shares=arm.get("shares", SHARES), pattern_shares=(0.6, 0.2, 0.2, 0.0))
+    muon = OptimiserConfig(kind="muon", lr=2e-3, muon_lr=0.02, warmup=50, decay=0.4)
     return replace(
         mini,
         name="ablation",
         scales="everything: 32 x 32, 0.7M parameters, minutes of one core",
         model=model,
-        stages=(VideoStage("grids", "grids", steps, BATCH, "all", data, muon),),
-        loop=LoopConfig(seed, BATCH, ema=0.99, checkpoint_every=200, sample_every=steps, plot_every=steps, keep_last=1),
+        stages=(
+            VideoStage(
+                name="grids", data="grids", steps=steps, batch=BATCH, trains="all", mixture=data, optimiser=muon
+            ),
+        ),
+        loop=LoopConfig(
+            seed=seed,
+            micro_batch=BATCH,
+            ema=0.99,
+            checkpoint_every=200,
+            sample_every=steps,
+            plot_every=steps,
+            keep_last=1,
+        ),
         shards=str(shards),
     )
 
@@ -135,7 +147,7 @@ def measured(
 def make_shards(folder: Path, share: tuple[float, float, float, float]) -> Path:
     """Samples of a mixture, made once for all arms that train on it."""
     if not folder.exists():
-        mixture = MixtureConfig(WorldConfig(**SHAPE, photo_textures=True), shares=share, seed=77)
+        mixture = MixtureConfig(worlds=WorldConfig(**SHAPE, photo_textures=True), shares=share, seed=77)
         with progress_bar("samples") as progress:
             partial = folder.with_name(folder.name + ".partial")
             write_shards(partial, GridMixture(mixture), SAMPLES, per_shard=50, progress=progress)

@@ -43,7 +43,7 @@ it, which takes one draw; animated things then always lead the worlds of objects
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MixtureConfig:
     """A distribution of training grids.
 
@@ -79,7 +79,7 @@ class MixtureConfig:
                 raise InputError(f"{name} of a mixture must be at least 0 and not all 0; got {shares}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GridDraft:
     """A sample before it has pixels.
 
@@ -120,7 +120,7 @@ class GridMixture:
             world = draw_world(cast, None, config.seed, step, index)
         else:
             world = draw_world(worlds, kind, config.seed, step, index)
-        return GridDraft(kind, pattern, reverse, world)
+        return GridDraft(kind=kind, pattern=pattern, reverse=reverse, world=world)
 
     def render(self, drafts: Sequence[GridDraft], device: torch.device | str = "cpu") -> list[TrainingGrid]:
         worlds = [draft.world for draft in drafts if draft.world is not None]
@@ -138,10 +138,19 @@ class GridMixture:
             folder = ClipFolder(Path(config.clips))
             file, clip = folder.read(worlds.frames, worlds.fps, (height, width), rng)
             caption, licence = folder.caption(file), folder.licence
-            return GridDraft("warped", pattern, reverse, None, clip, caption, licence, homographies)
+            return GridDraft(
+                kind="warped",
+                pattern=pattern,
+                reverse=reverse,
+                world=None,
+                clip=clip,
+                caption=caption,
+                licence=licence,
+                homographies=homographies,
+            )
         small = replace(worlds, views=1, height=height, width=width)
         world = draw_world(small, None, config.seed, step, index)
-        return GridDraft("warped", pattern, reverse, world, homographies=homographies)
+        return GridDraft(kind="warped", pattern=pattern, reverse=reverse, world=world, homographies=homographies)
 
     def _finished(self, draft: GridDraft, made: TrainingGrid | None, device: torch.device | str) -> TrainingGrid:
         config = self.config
@@ -156,7 +165,14 @@ class GridMixture:
             grid = VideoGrid.complete(warp_clip(clip, draft.homographies, size), seconds)
             caption, licence = (draft.caption, draft.licence) if made is None else (made.caption, made.licence)
             source = "warped clip" if made is None else f"{made.source}, warped"
-            made = TrainingGrid("warped", grid, known_pattern("none", *grid.known.shape), caption, source, licence)
+            made = TrainingGrid(
+                kind="warped",
+                grid=grid,
+                references=known_pattern("none", *grid.known.shape),
+                caption=caption,
+                source=source,
+                licence=licence,
+            )
         assert made is not None
         if draft.kind == "static":
             made = duplicated_in_time(made, times, fps)

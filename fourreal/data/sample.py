@@ -39,7 +39,7 @@ class FlowField:
     visible: Bool[Tensor, "H W"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GridSample:
     """A complete grid with exact geometry, for training and for tests.
 

@@ -83,14 +83,17 @@ def write_shards(
     }
     missing = {shard: numbers for shard, numbers in shards.items() if not _is_whole(shard, numbers)}
     done = count - sum(map(len, missing.values()))
-    jobs = [_ShardJob(shard, numbers, mixture, depth, str(device)) for shard, numbers in missing.items()]
+    jobs = [
+        _ShardJob(path=shard, numbers=numbers, mixture=mixture, depth=depth, device=str(device))
+        for shard, numbers in missing.items()
+    ]
     for samples in _side_by_side(jobs, workers) if workers and jobs else map(_write_shard, jobs):
         done += samples
         progress(done, count)
     return list(shards)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _ShardJob:
     path: Path
     numbers: range
@@ -265,7 +268,15 @@ def read_sample(shard: Path, key: str) -> TrainingGrid:
     grid = VideoGrid.complete(frames.contiguous(), seconds, cameras).validated()
     depth = load(contents["depth.safetensors"])["depth"].float() if "depth.safetensors" in contents else None
     nothing = known_pattern("none", grid.num_views, grid.num_times)
-    return TrainingGrid(record["kind"], grid, nothing, record["caption"], record["source"], record["licence"], depth)
+    return TrainingGrid(
+        kind=record["kind"],
+        grid=grid,
+        references=nothing,
+        caption=record["caption"],
+        source=record["source"],
+        licence=record["licence"],
+        depth=depth,
+    )
 
 
 def _members(sample: TrainingGrid) -> dict[str, bytes]:

@@ -33,7 +33,7 @@ DETAIL = 0.15
 """Weight of local contrast beside colour: textures show where, flat colours show what."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AlignSettings:
     """How views are aligned.
 
@@ -129,7 +129,7 @@ def refit_depth(
         return _stretched(rig.log_depth, (depth.shape[-2], depth.shape[-1])).exp()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Views:
     """The moment in the first view's frame and a unit of its median depth; focal lengths in image widths."""
 
@@ -147,7 +147,7 @@ class _Views:
         return cls(frames, depth, cameras.world_to_cam, focal, cameras.intrinsics[:, :2, 2] / size)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Rig:
     """What is moved: a small motion after every start pose but the first's, one focal factor, factors on depth."""
 

@@ -27,7 +27,7 @@ COARSEST_SLANT = 0.1
 """Cosine between surface and ray below which a slope no longer counts: about 84 degrees."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LiftSettings:
     """How depth becomes Gaussians.
 

@@ -25,7 +25,7 @@ from fourreal.recon.gaussian_head import GaussianHead, gaussians_of_pixels
 _FRAMES_PER_PASS = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """Output of the network for a batch of grids.
 

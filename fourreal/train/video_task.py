@@ -227,4 +227,6 @@ def new_generator(recipe: VideoRecipe) -> ViewTimeGenerator:
         transformer = ViewTimeTransformer(**recipe.model)
     frames, pixels = recipe.tubelet
     text: TextEncoder = SmallTextEncoder() if recipe.text == "small" else NoTextEncoder(recipe.model["text_dim"])
-    return ViewTimeGenerator(transformer, PixelTubelets(frames, pixels), text, shift=recipe.shift)
+    return ViewTimeGenerator(
+        transformer=transformer, codec=PixelTubelets(frames, pixels), text_encoder=text, shift=recipe.shift
+    )

@@ -32,7 +32,7 @@ clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as 
 (Wan image-to-video). none: it cannot."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViewTimeGenerator:
     """All that `generate` needs.
 

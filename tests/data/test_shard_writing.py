@@ -15,7 +15,7 @@ from fourreal.data.worlds import tiny_worlds
 from fourreal.train.video_recipes import tiny
 
 MIXTURE = GridMixture(
-    MixtureConfig(replace(tiny_worlds(), views=2, frames=2, height=16, width=16, antialias=False), seed=5)
+    MixtureConfig(worlds=replace(tiny_worlds(), views=2, frames=2, height=16, width=16, antialias=False), seed=5)
 )
 
 

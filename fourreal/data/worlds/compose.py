@@ -141,7 +141,9 @@ def _finish_world(config: WorldConfig, seed: int, groups: list[Group], rig: Rig,
         for part in thing.parts:
             finishes.append(replace(looks[part.role], offset=tuple(offsets.random(2))))
         instances = tuple(range(first, first + len(thing.parts)))
-        named.append(NamedThing(thing.noun, colour, pattern, thing.motion, instances))
+        named.append(
+            NamedThing(noun=thing.noun, colour=colour, pattern=pattern, motion=thing.motion, instances=instances)
+        )
         first += len(thing.parts)
     parts = parts_of(groups)
     environment, walls = draw_environment(
