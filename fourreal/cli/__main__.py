@@ -27,7 +27,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "plan": (
         "plan",
         "Plan",
-        "Say what generating a grid costs in tokens, memory and time, and what would make it fit.",
+        "Estimate what generating a grid costs in tokens, memory and time, and what would make it fit.",
     ),
     "reconstruct": (
         "reconstruct",
@@ -49,7 +49,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Measure a model, or a baseline, by one of the papers' tables or by held-out worlds.",
     ),
     "export": ("export", "Export", "Write a scene or its cameras in another program's format."),
-    "info": ("info", "Info", "Say what a scene, a grid or a clip holds, or what this machine offers."),
+    "info": ("info", "Info", "Describe a scene, a grid or a clip, or this machine."),
 }
 
 

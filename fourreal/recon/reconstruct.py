@@ -37,7 +37,7 @@ SURE_FROM = 256
 """Pixels per side of the frames a network was made for, from which its own cameras are trusted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _TimeGeometry:
     """One time of the result before it becomes Gaussians, everything at the network's image size."""
 
@@ -186,11 +186,11 @@ def _answers(
             yield (
                 window.times[place],
                 _TimeGeometry(
-                    batch[sample, :, place],
-                    scale * prediction.depth[sample, :, place],
-                    prediction.depth_confidence[sample, :, place],
-                    raw,
-                    rig[:, place],
+                    frames=batch[sample, :, place],
+                    depth=scale * prediction.depth[sample, :, place],
+                    confidence=prediction.depth_confidence[sample, :, place],
+                    raw=raw,
+                    cameras=rig[:, place],
                 ),
             )
 
