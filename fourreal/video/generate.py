@@ -48,7 +48,7 @@ def generate(
     """Fill in every cell of a grid that is not known; known cells stay bit for bit.
 
     Any pattern of known cells works: a row, a column, a cross, blocks, none. A column that all views
-    know at a later time is served by running time outward from it. The transformer and the codec never see
+    know at a later time is generated from in both directions. The transformer and the codec never see
     more than a window.
 
     Args:
