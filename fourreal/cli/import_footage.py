@@ -22,9 +22,9 @@ class ImportFootage:
     one picture, and you are told how far they are apart when they are not.
 
     Examples:
-        fourreal import --rows cam0.mp4 cam1.mp4 cam2.mp4 --times 13 --size 256 256 --out grid
+        fourreal import --rows cam0.mp4 cam1.mp4 cam2.mp4 --frames 13 --size 256 256 --out grid
         fourreal import --cells 'shots/cam{v}_t{t}.png' --out grid
-        fourreal import --fixed clip.mp4 --freeze orbit.mp4 --fps 8 --times 13 --views 8 --out grid
+        fourreal import --fixed clip.mp4 --freeze orbit.mp4 --fps 8 --frames 13 --views 8 --out grid
     """
 
     out: Path
@@ -37,7 +37,7 @@ class ImportFootage:
     """A clip from a camera that stands still: the first row."""
     freeze: Path | None = None
     """A clip or photo folder that moves round a frozen moment: the first column."""
-    times: int | None = None
+    frames: int | None = None
     """How many columns. With --fps the first ones at that rate, else evenly over the clip."""
     views: int | None = None
     """How many rows to take of --freeze, evenly; without it, how many to leave open (8)."""
@@ -69,7 +69,7 @@ class ImportFootage:
                 "give --rows, or --cells, or --fixed, or --freeze, or --fixed and --freeze together; "
                 f"got {' and '.join('--' + name for name in given) or 'none of them'}"
             )
-        sampling = footage.Sampling(self.times, self.fps, self.size, self.start, self.end)
+        sampling = footage.Sampling(self.frames, self.fps, self.size, self.start, self.end)
         if self.rows:
             grid = footage.grid_from_cameras(self.rows, sampling)
         elif self.cells:
