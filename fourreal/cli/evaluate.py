@@ -111,7 +111,7 @@ class Evaluate:
     def _models(self, kind: str) -> Models:
         from fourreal.cli.evaluated_models import find_generator, find_reconstructor
         from fourreal.eval.baselines import BASELINES
-        from fourreal.video.generation_settings import GenerationSettings
+        from fourreal.video.settings import GenerationSettings
 
         if kind == "reconstruction":
             models = find_reconstructor(self.model, self.align, self.device)

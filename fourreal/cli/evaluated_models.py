@@ -19,7 +19,7 @@ from fourreal.eval.baselines import BASELINES
 from fourreal.eval.protocols.protocol import Models, Reconstructor
 
 if TYPE_CHECKING:
-    from fourreal.video.generation_settings import GenerationSettings
+    from fourreal.video.settings import GenerationSettings
 
 MANIFEST = "manifest.json"
 Align = Literal["never", "auto", "always"]
@@ -33,7 +33,7 @@ def find_generator(name: str, settings: GenerationSettings) -> Models:
     """
     if name in BASELINES:
         return Models(name=name, complete=BASELINES[name])
-    from fourreal.video.extend import extend
+    from fourreal.video.generate import generate
     from fourreal.video.generator import ViewTimeGenerator
     from fourreal.video.model_folder import find_model_folder
     from fourreal.video.weights import require_trained
@@ -49,7 +49,7 @@ def find_generator(name: str, settings: GenerationSettings) -> Models:
     }
 
     def complete(grid: VideoGrid) -> VideoGrid:
-        return extend(model, grid, settings=settings)
+        return generate(model, grid, settings=settings)
 
     return Models(
         name=_called(name),

@@ -20,9 +20,9 @@ from fourreal.recon.config import tiny as tiny_recon
 from fourreal.recon.model import ReconModel
 from fourreal.recon.weights import save_model
 from fourreal.video.codec import PixelTubelets
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import tiny
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.text import NoTextEncoder
 from fourreal.video.transformer import ViewTimeTransformer
 

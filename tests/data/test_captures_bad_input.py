@@ -60,7 +60,7 @@ def test_counts_and_proportions_must_match(tmp_path: Path) -> None:
 def test_selections_must_be_there(tmp_path: Path) -> None:
     for view in range(2):
         write_pictures(tmp_path / f"v{view}", 4)
-    chosen = read_view_folders(tmp_path, None, Selection(views=(1,), times=(0, 3)))
+    chosen = read_view_folders(tmp_path, Selection(views=(1,), times=(0, 3)))
     assert chosen.grid.frames.shape[:2] == (1, 2)
     for selection, says in (
         (Selection(views=(2,)), "has 2 views; there is no view 2"),
@@ -69,11 +69,11 @@ def test_selections_must_be_there(tmp_path: Path) -> None:
         (Selection(views=()), "at least one view"),
     ):
         with pytest.raises(InputError, match=says):
-            read_view_folders(tmp_path, None, selection)
+            read_view_folders(tmp_path, selection)
     write_pictures(tmp_path / "v1", 4, size=(10, 16))
     with pytest.raises(InputError, match="give a size"):
         read_view_folders(tmp_path)
-    assert read_view_folders(tmp_path, None, Selection(size=(8, 8))).grid.image_size == (8, 8)
+    assert read_view_folders(tmp_path, Selection(size=(8, 8))).grid.image_size == (8, 8)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no folder with images"):
         read_view_folders(tmp_path / "empty")
