@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from fourreal.cli.evaluated_models import Sampling, find_reconstructor
+from fourreal.cli.evaluated_models import find_reconstructor
 from fourreal.core.atomic import atomic_file
 from fourreal.core.progress import progress_bar
 from fourreal.core.rotations import rotation_angle_deg
@@ -86,8 +86,8 @@ def jitter_deg(folder: Path, held_out: WorldConfig, scenes: int) -> list[float]:
 
 
 def measured(name: str, folder: Path, held_out: WorldConfig, scenes: int) -> dict[str, torch.Tensor]:
-    found = find_reconstructor(str(folder / "model"), Sampling(device="cpu"))
-    models = Models(name, found.identity, reconstructor=found.reconstructor)
+    found = find_reconstructor(str(folder / "model"), align="auto", device="cpu")
+    models = Models(name=name, identity=found.identity, reconstructor=found.reconstructor)
     with progress_bar(f"measure {name}") as progress:
         result = evaluate(
             worlds_recon(models, held_out, Extent(scenes=scenes, perceptual=False)),

@@ -139,7 +139,7 @@ def measured(
 ) -> Evaluation:
     # By its weights: an arm that was measured half-trained is another one.
     identity = {"arm": str(out), "weights": hash_path(weights)}
-    models = Models(name, identity, complete=complete, beside=("copy-view", "change-add"))
+    models = Models(name=name, identity=identity, complete=complete, baselines=("copy-view", "change-add"))
     with progress_bar(f"measure {name}") as progress:
         return evaluate(worlds(models, held_out, Extent(perceptual=False)), out / "worlds", progress=progress)
 

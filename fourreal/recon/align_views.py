@@ -144,7 +144,8 @@ class _Views:
         height, width = cameras.image_size
         size = cameras.intrinsics.new_tensor([width, height])
         focal = torch.stack([cameras.intrinsics[:, 0, 0], cameras.intrinsics[:, 1, 1]], -1) / size
-        return cls(frames, depth, cameras.world_to_cam, focal, cameras.intrinsics[:, :2, 2] / size)
+        centre = cameras.intrinsics[:, :2, 2] / size
+        return cls(frames=frames, depth=depth, poses=cameras.world_to_cam, focal=focal, centre=centre)
 
 
 @dataclass(kw_only=True)
@@ -160,8 +161,8 @@ class _Rig:
     @classmethod
     def at(cls, start: Float[Tensor, "V 4 4"], settings: AlignSettings) -> _Rig:
         views, cells = len(start), settings.depth_cells
-        blank = [start.new_zeros(shape) for shape in ((views, 3), (views, 3), (), (views, 1, cells, cells))]
-        return cls(start, *(part.requires_grad_() for part in blank))
+        shapes = {"turn": (views, 3), "shift": (views, 3), "log_focal": (), "log_depth": (views, 1, cells, cells)}
+        return cls(start=start, **{name: start.new_zeros(shape).requires_grad_() for name, shape in shapes.items()})
 
     def groups(self, *, cameras: bool) -> list[dict[str, object]]:
         rates = [(self.log_depth, 0.02)]

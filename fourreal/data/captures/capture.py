@@ -53,7 +53,7 @@ class Selection:
 ALL = Selection()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Capture:
     """A benchmark scene as a grid.
 
