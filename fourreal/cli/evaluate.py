@@ -5,45 +5,29 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
+from tyro.extras import literal_type_from_choices
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
+from fourreal.eval.protocols import PROTOCOLS, RECONSTRUCTION, make_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fourreal.cli.evaluated_models import Evaluated, Sampling
     from fourreal.core.grid import VideoGrid
     from fourreal.data.worlds import WorldConfig
     from fourreal.eval.protocols.evaluate import Evaluation
-    from fourreal.eval.protocols.protocol import Extent, Models, Protocol
+    from fourreal.eval.protocols.protocol import Extent, Models
 
-ProtocolName = Literal[
-    "worlds",
-    "worlds-recon",
-    "grid",
-    "v1-table-1",
-    "v1-table-2",
-    "v2-table-2-nvidia",
-    "v2-table-2-objaverse",
-    "v2-table-3",
-    "v2-table-6-llff",
-    "v2-table-6-tanks",
-    "v2-table-7",
-    "v2-table-s6",
-    "sv4d2-table-1",
-    "sv4d2-table-2",
-    "sv4d2-table-3",
-    "sv4d2-table-4",
-]
-RECONSTRUCTION = ("worlds-recon", "v2-table-6-llff", "v2-table-6-tanks", "v2-table-7")
-"""Protocols whose model is a reconstruction model."""
+    ProtocolName: TypeAlias = str
+else:
+    ProtocolName = literal_type_from_choices(PROTOCOLS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Measure a model, or a baseline, by one of the papers' tables or by held-out worlds.
 
@@ -68,7 +52,7 @@ class Evaluate:
     data: Path | None = None
     """Folder with the benchmark's scenes; worlds need none."""
     recon: str | None = None
-    """Reconstruction model beside a generator, for the protocols that take both."""
+    """Reconstruction model after a generator, for the protocols that take both."""
     scenes: int | None = None
     """Only the first so many scenes."""
     steps: int = 16
@@ -79,13 +63,13 @@ class Evaluate:
     """Whether a reconstruction's views are made to agree; see `fourreal reconstruct`."""
     seed: int = 0
     """Of the generator's noise and of the bootstrap."""
-    beside: tuple[str, ...] | None = None
-    """Baselines to stand beside the model; all that can answer when left out, none beside a baseline."""
+    baselines: tuple[str, ...] | None = None
+    """Baselines to compare the model with; all that can answer when left out, none for a baseline."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
     """Frame size, instead of the protocol's (for worlds: the one the model was trained at)."""
     views: int | None = None
     """Rows of the grids, instead of the protocol's (for worlds: the model's); in v2-table-6 and 7, input views."""
-    times: int | None = None
+    frames: int | None = None
     """Columns of the grids, instead of the protocol's (for worlds: the model's)."""
     arc: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="FROM TO")] = None
     """Range of camera arcs in degrees, for worlds; the model's when left out."""
@@ -104,111 +88,81 @@ class Evaluate:
         from fourreal.eval.protocols.report import write_report
 
         with locked(self.out), printed_notes(all_warnings=True):
-            protocol = self._protocol()
+            models = self._models()
+            protocol = make_protocol(self.protocol, self._data(models), models, self._extent(models))
             with progress_bar(f"evaluate {self.protocol}") as progress:
                 evaluation = evaluate(protocol, self.out, seed=self.seed, progress=progress)
         write_report(evaluation, self.out, _command())
         draw_plots(evaluation, self.out)
-        self._say(evaluation)
+        self._print(evaluation)
 
-    def _protocol(self) -> Protocol:
-        from fourreal.cli.evaluated_models import Evaluated
-        from fourreal.eval.protocols.worlds import worlds, worlds_recon
-
-        found = self._model()
-        models = self._models(found)
-        if self.protocol in ("worlds", "worlds-recon"):
-            make = worlds if self.protocol == "worlds" else worlds_recon
-            return make(models, self._held_out(found), self._extent(Evaluated(found.name, {})))
-        if self.data is None:
-            raise InputError(f"{self.protocol} reads a benchmark's own files; give their folder with --data")
-        return self._on_files(models, self._extent(found), self.data)
-
-    def _on_files(self, models: Models, extent: Extent, data: Path) -> Protocol:
-        from fourreal.eval.feature_cache import FeatureCache
-        from fourreal.eval.protocols import one_grid, sv4d2, v1, v2_generation, v2_reconstruction
-
-        cache = FeatureCache(self.out / "features")
-        plain = {
-            "v1-table-2": v1.v1_table_2,
-            "v2-table-2-nvidia": v2_generation.v2_table_2_nvidia,
-            "v2-table-2-objaverse": v2_generation.v2_table_2_objaverse,
-            "v2-table-3": v2_generation.v2_table_3,
-            "v2-table-6-llff": v2_reconstruction.v2_table_6_llff,
-            "v2-table-6-tanks": v2_reconstruction.v2_table_6_tanks,
-            "v2-table-7": v2_reconstruction.v2_table_7,
-            "v2-table-s6": v2_reconstruction.v2_table_s6,
-        }
-        with_videos = {
-            "v1-table-1": v1.v1_table_1,
-            "sv4d2-table-1": sv4d2.sv4d2_table_1,
-            "sv4d2-table-2": sv4d2.sv4d2_table_2,
-            "sv4d2-table-3": sv4d2.sv4d2_table_3,
-            "sv4d2-table-4": sv4d2.sv4d2_table_4,
-        }
-        if self.protocol in plain:
-            return plain[self.protocol](data, models, extent)
-        if self.protocol in with_videos:
-            return with_videos[self.protocol](data, models, extent, cache)
-        return one_grid.one_grid(_grids(data), models, extent, str(data))
-
-    def _model(self) -> Evaluated:
-        from fourreal.cli.evaluated_models import find_generator, find_reconstructor
-
-        find = find_reconstructor if self.protocol in RECONSTRUCTION else find_generator
-        return find(self.model, self._sampling())
-
-    def _sampling(self) -> Sampling:
-        from fourreal.cli.evaluated_models import Sampling
-
-        return Sampling(self.steps, self.sampler, self.seed, self.device, self.align)
-
-    def _models(self, found: Evaluated) -> Models:
-        from fourreal.cli.evaluated_models import find_reconstructor
-        from fourreal.eval.baselines import BASELINES
-        from fourreal.eval.protocols.protocol import Models
-
-        beside = () if self.beside is None and found.name in BASELINES else self.beside
-        name, identity, reconstructor = found.name, dict(found.identity), found.reconstructor
-        if self.recon is not None:
-            second = find_reconstructor(self.recon, self._sampling())
-            name, identity = f"{name} + {second.name}", {**identity, "recon": dict(second.identity)}
-            reconstructor = second.reconstructor
-        return Models(name, identity, found.complete, reconstructor, beside)
-
-    def _extent(self, found: Evaluated) -> Extent:
-        """What the flags say; a model made for a size is given that size unless they say another."""
-        from fourreal.eval.protocols.protocol import Extent
-
-        trained = found.trained_on if found.complete is not None else None
-        size = self.size or (None if trained is None else trained.image_size)
-        return Extent(self.scenes, size, self.views, self.times, self.perceptual, self.video_features)
-
-    def _held_out(self, found: Evaluated) -> WorldConfig:
-        """The size of the model's training where it is known, else the protocol's; flags come before both."""
+    def _models(self) -> Models:
         from dataclasses import replace
 
+        from fourreal.cli.evaluated_models import find_generator, find_reconstructor
+        from fourreal.eval.baselines import BASELINES
+
+        if self.protocol in RECONSTRUCTION:
+            return find_reconstructor(self.model, align=self.align, device=self.device)
+        models = find_generator(self.model, steps=self.steps, sampler=self.sampler, seed=self.seed, device=self.device)
+        models = replace(models, baselines=() if self.baselines is None and self.model in BASELINES else self.baselines)
+        if self.recon is None:
+            return models
+        second = find_reconstructor(self.recon, align=self.align, device=self.device)
+        return replace(
+            models,
+            name=f"{models.name} + {second.name}",
+            identity={**models.identity, "recon": dict(second.identity)},
+            reconstructor=second.reconstructor,
+        )
+
+    def _data(self, models: Models) -> Any:
+        """The data argument of `make_protocol`."""
+        if self.protocol in ("worlds", "worlds-recon"):
+            return self._held_out(models)
+        if self.data is None:
+            raise InputError(f"{self.protocol} reads a benchmark's own files; give their folder with --data")
+        return _grids(self.data) if self.protocol == "grid" else self.data
+
+    def _extent(self, models: Models) -> Extent:
+        """What the flags say; a generator is given the frame size of its training unless they say another."""
+        from fourreal.eval.feature_cache import FeatureCache
+        from fourreal.eval.protocols.protocol import Extent
+
+        trained = models.trained_on if models.complete is not None else None
+        return Extent(
+            scenes=self.scenes,
+            size=self.size or (None if trained is None else trained.image_size),
+            views=self.views,
+            frames=self.frames,
+            perceptual=self.perceptual,
+            video_features=self.video_features,
+            cache=FeatureCache(self.out / "features"),
+        )
+
+    def _held_out(self, models: Models) -> WorldConfig:
+        """The size of the model's training where it is known, else the protocol's; flags come before both."""
         from fourreal.data.worlds import WorldConfig
 
-        worlds = WorldConfig()
-        height, width = self.size or found.image_size or worlds.image_size
-        if found.trained_on is not None:
-            trained = {name: value for name, value in vars(found.trained_on).items() if value is not None}
-            worlds = replace(worlds, **trained)
-            height, width = self.size or worlds.image_size
-        asked = {"views": self.views, "frames": self.times, "height": height, "width": width, "arc_deg": self.arc}
-        return replace(worlds, **{name: value for name, value in asked.items() if value is not None})
+        height, width = self.size or (None, None)
+        asked = {"views": self.views, "frames": self.frames, "height": height, "width": width, "arc_deg": self.arc}
+        chosen = {**(vars(models.trained_on) if models.trained_on else {}), **_given(asked)}
+        return WorldConfig(**_given(chosen))
 
-    def _say(self, evaluation: Evaluation) -> None:
+    def _print(self, evaluation: Evaluation) -> None:
         from fourreal.eval.protocols.report import shown
 
         for metric in evaluation.protocol.metrics:
             score = evaluation.scores[evaluation.model][metric.name]
-            margin = evaluation.margins.get(metric.name)
-            against = "" if margin is None else f"; margin over {margin.baseline}: {shown(margin.difference)}"
+            baseline, difference = evaluation.margins.get(metric.name, (None, None))
+            against = "" if difference is None else f"; margin over {baseline}: {shown(difference)}"
             unit = f" {metric.unit}" if metric.unit else ""
             print(f"{metric.name}: {shown(score)}{unit}{against}")
-        print(f"{self.out / 'results.md'}: the table; results.json: every figure; plots beside them")
+        print(f"{self.out / 'results.md'}: the table; results.json: every figure; plots in the same folder")
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _grids(data: Path) -> dict[str, Callable[[], VideoGrid]]:

@@ -1,12 +1,11 @@
-"""Models as evaluation wants them: callables with a name, an identity and the size they were trained at."""
+"""Models as evaluation needs them: callables with a name, an identity and the grids they were trained on."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,118 +13,86 @@ from torch import Tensor, nn
 from fourreal.core.configs import from_dict, read_json
 from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
-from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape, with_shape_keys
-from fourreal.eval.baselines import BASELINES, Completion
-from fourreal.eval.protocols.protocol import Reconstructor
+from fourreal.eval.baselines import BASELINES
+from fourreal.eval.protocols.protocol import Models, Reconstructor
 
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How a generator samples, whether a reconstruction aligns its views, and where models compute."""
-
-    steps: int = 16
-    sampler: str = "euler"
-    seed: int = 0
-    device: str = "auto"
-    align: Literal["never", "auto", "always"] = "auto"
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A model ready to be evaluated.
-
-    Attributes:
-        identity: what tells it from others: hash of the weights, and how it samples.
-        trained_on: the grids of its training, where its folder says.
-        image_size: (height, width) it was made for, where the network itself says.
-    """
-
-    name: str
-    identity: Mapping[str, Any]
-    complete: Completion | None = None
-    reconstructor: Reconstructor | None = None
-    trained_on: GridShape | None = None
-    image_size: tuple[int, int] | None = None
-
-
-def find_generator(name: str, sampling: Sampling) -> Evaluated:
+def find_generator(
+    name: str,
+    *,
+    steps: int = 16,
+    sampler: Literal["euler", "unipc"] = "euler",
+    seed: int = 0,
+    device: str = "auto",
+) -> Models:
     """A baseline by its name, or a generator: a released name or a folder.
 
     Raises:
         InputError: there is no such model, or its weights were not trained for grids.
     """
     if name in BASELINES:
-        return Evaluated(name, {}, complete=BASELINES[name])
-    from fourreal.video.extend import extend
+        return Models(name=name, complete=BASELINES[name])
+    from fourreal.pipeline import FourDPipeline
     from fourreal.video.generation_settings import GenerationSettings
-    from fourreal.video.generator import ViewTimeGenerator
     from fourreal.video.model_folder import find_model_folder
     from fourreal.video.weights import require_trained
 
-    folder = find_model_folder(name)
-    model = ViewTimeGenerator.from_pretrained(folder)
-    require_trained(model.transformer, "grid")
-    settings = GenerationSettings(
-        steps=sampling.steps,
-        sampler=sampling.sampler,  # pyright: ignore[reportArgumentType]
-        seed=sampling.seed,
-        device=sampling.device,
-    )
-    identity = {
-        "weights": weights_hash(model.transformer),
-        "steps": sampling.steps,
-        "sampler": sampling.sampler,
-        "seed": sampling.seed,
-    }
-
-    def complete(grid: VideoGrid) -> VideoGrid:
-        return extend(model, grid, settings=settings)
-
-    return Evaluated(
-        _called(name), identity, complete=complete, trained_on=model.training_size or training_size(folder)
+    pipe = FourDPipeline.from_pretrained(name, recon=None, device=device)
+    assert pipe.generator is not None
+    require_trained(pipe.generator.transformer, "grid")
+    settings = GenerationSettings(steps=steps, sampler=sampler, seed=seed, device=device)
+    weights = weights_hash(pipe.generator.transformer)
+    return Models(
+        name=_short_name(name),
+        identity={"weights": weights, "steps": steps, "sampler": sampler, "seed": seed},
+        complete=lambda grid: pipe.complete(grid, settings=settings),
+        trained_on=pipe.generator.training_size or training_size(find_model_folder(name)),
     )
 
 
-def find_reconstructor(name: str, sampling: Sampling) -> Evaluated:
+def find_reconstructor(
+    name: str, *, align: Literal["never", "auto", "always"] = "auto", device: str = "auto"
+) -> Models:
     """A reconstruction model by its name or folder.
 
     Raises:
         InputError: there is no such model, or its weights are random numbers.
     """
+    from fourreal.pipeline import FourDPipeline
     from fourreal.recon.alignment import similarity_between
-    from fourreal.recon.reconstruct import ReconstructSettings, network_size, reconstruct, resized
+    from fourreal.recon.reconstruct import ReconstructSettings, network_size, resized
     from fourreal.recon.target_cameras import predict_target_cameras
     from fourreal.recon.weights import find_model
 
     found = find_model(name)
     if not found.trained:
         raise InputError(f"the model '{name}' was never trained, so its figures would mean nothing; train it first")
-    device = resolve_device(sampling.device)
-    model = found.model.to(device)
+    model = found.model.to(resolve_device(device))
+    pipe = FourDPipeline(None, model, device=device)
 
     @torch.no_grad()
     def confidence(frames: Tensor) -> Tensor:
         size = network_size((frames.shape[-2], frames.shape[-1]), model)
-        prediction = model(resized(frames, size).to(device)[None, :, None], with_points=False)
-        return prediction.depth_confidence[0, :, 0].cpu()
+        inputs = resized(frames, size).to(next(model.parameters()).device)
+        return model(inputs[None, :, None], with_points=False).depth_confidence[0, :, 0].cpu()
 
     reconstructor = Reconstructor(
-        reconstruct=lambda grid: reconstruct(model, grid, ReconstructSettings(align=sampling.align)),
+        reconstruct=lambda grid: pipe.reconstruct(grid, settings=ReconstructSettings(align=align)),
         target_cameras=lambda inputs, targets: predict_target_cameras(model, inputs, targets).to("cpu"),
-        placed=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
+        aligned=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
         confidence=confidence,
     )
     side = model.config.native_size
-    folder = Path(name)
-    return Evaluated(
-        found.name if found.name != "model" else _called(name),
-        {"weights": weights_hash(model), "trained_steps": found.trained_steps, "align": sampling.align},
+    trained_on = training_size(Path(name)) if Path(name).is_dir() else None
+    return Models(
+        name=found.name if found.name != "model" else _short_name(name),
+        identity={"weights": weights_hash(model), "trained_steps": found.trained_steps, "align": align},
         reconstructor=reconstructor,
-        trained_on=training_size(folder) if folder.is_dir() else None,
-        image_size=(side, side),
+        # Protocols of reconstruction have their own numbers of views and frames.
+        trained_on=trained_on or GridShape.of(1, 1, (side, side)),
     )
 
 
@@ -155,7 +122,7 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _called(name: str) -> str:
-    """A run's model is called after the run: runs/mini/model is 'mini'."""
+def _short_name(name: str) -> str:
+    """A run's model has the name of the run: runs/mini/model is 'mini'."""
     path = Path(name)
     return path.parent.name if path.name == "model" and path.parent.name else path.name or name

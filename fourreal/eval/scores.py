@@ -1,7 +1,7 @@
-"""What a metric answers: a value with its interval, or the reason why there is none.
+"""Metrics and their results: a value with its interval, or the reason why there is none.
 
 Intervals are bootstrap percentiles over scenes. Scenes are the unit that was drawn at random; cells
-of one scene resemble each other, so resampling cells would promise too much.
+of one scene are alike, so resampling cells would give intervals that are too narrow.
 """
 
 from __future__ import annotations
@@ -18,16 +18,21 @@ from torch import Tensor
 from fourreal.core.errors import InputError
 
 Better = Literal["higher", "lower"]
-"""Which direction is good. higher: more is better. lower: less is better."""
+"""Which direction is better."""
 
 
 @dataclass(frozen=True)
-class Interval:
-    """The middle `level` of the bootstrap distribution."""
+class Metric:
+    """A column of a table.
 
-    low: float
-    high: float
-    level: float = 0.95
+    Attributes:
+        pooled: one value of all scenes together (a Frechet distance), not a mean over scenes.
+    """
+
+    name: str
+    better: Better
+    unit: str = ""
+    pooled: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,13 @@ class Measured:
     Attributes:
         value: the score, in the metric's unit.
         samples: how many scenes (or videos, for a Frechet distance) it rests on.
-        interval: bootstrap interval; None for fewer than two samples.
-        note: what a reader must know to trust it, such as a small sample.
+        interval: (low, high) of the bootstrap; None for fewer than two samples.
+        note: what limits it, such as a small sample.
     """
 
     value: float
     samples: int
-    interval: Interval | None = None
+    interval: tuple[float, float] | None = None
     note: str = ""
 
 
@@ -78,14 +83,16 @@ def bootstrap_interval(
     seed: int = 0,
     draws: int = 1000,
     level: float = 0.95,
-) -> Interval | None:
-    """Percentile bootstrap of any statistic of `samples` things, the same for the same seed.
+) -> tuple[float, float] | None:
+    """Percentile bootstrap of a statistic over `samples` items, the same for the same seed.
 
     Args:
-        statistic: takes the indices drawn (with replacement) and gives the statistic of those.
+        statistic: of the items at the indices drawn (with replacement).
+
+        level: share of the bootstrap distribution inside the interval.
 
     Returns:
-        None for fewer than two samples, whose spread nobody can know.
+        (low, high); None for fewer than two samples.
 
     Raises:
         InputError: the level is not between 0 and 1.
@@ -97,7 +104,7 @@ def bootstrap_interval(
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(samples, (draws, samples), generator=generator)
     values = sorted(statistic(row) for row in drawn)
-    return Interval(_percentile(values, (1 - level) / 2), _percentile(values, (1 + level) / 2), level)
+    return _percentile(values, (1 - level) / 2), _percentile(values, (1 + level) / 2)
 
 
 def _percentile(ordered: Sequence[float], fraction: float) -> float:
@@ -110,7 +117,7 @@ def _percentile(ordered: Sequence[float], fraction: float) -> float:
 def paired_difference(ours: Float[Tensor, "N"], theirs: Float[Tensor, "N"], *, seed: int = 0) -> Measured:
     """Mean of `ours - theirs` over the same scenes with its interval: sharper than two separate intervals."""
     if ours.shape != theirs.shape or not len(ours):
-        raise InputError(f"as many scores of both arms expected; got {len(ours)} and {len(theirs)}")
+        raise InputError(f"as many scores of both methods expected; got {len(ours)} and {len(theirs)}")
     difference = (ours - theirs).double()
     interval = bootstrap_interval(len(difference), lambda drawn: float(difference[drawn].mean()), seed=seed)
     return Measured(float(difference.mean()), len(difference), interval)

@@ -17,8 +17,8 @@ from fourreal.core.rotations import quat_to_matrix
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
 from fourreal.eval.baselines import BASELINES
 from fourreal.eval.image_metrics import psnr
-from fourreal.eval.protocols.compared import PSNR_CEILING_DB
 from fourreal.eval.protocols.evaluate import evaluate
+from fourreal.eval.protocols.pair_scores import PSNR_CEILING_DB
 from fourreal.eval.protocols.protocol import Extent, Models, Reconstructor
 from fourreal.eval.protocols.report import write_report
 from fourreal.eval.protocols.worlds import (
@@ -60,19 +60,19 @@ class Oracle:
 
 def test_an_oracle_is_perfect_and_stands_beside_the_baselines(tmp_path: Path) -> None:
     oracle = Oracle(SMALL, 2)
-    evaluation = evaluate(worlds(Models("oracle", complete=oracle), SMALL, TWO), tmp_path)
+    evaluation = evaluate(worlds(SMALL, Models(name="oracle", complete=oracle), TWO), tmp_path)
     assert list(evaluation.scores) == ["oracle", *BASELINES]
     perfect = evaluation.scores["oracle"]
     assert perfect["PSNR"].value == PSNR_CEILING_DB, "one perfect cell must not make every mean infinite"
     assert perfect["SSIM"].value == pytest.approx(1)
     margin = evaluation.margins["PSNR"]
-    best = max((evaluation.scores[arm]["PSNR"].value, arm) for arm in BASELINES)
-    assert margin.baseline == best[1]
-    assert margin.difference.value == pytest.approx(PSNR_CEILING_DB - best[0])
+    best = max((evaluation.scores[name]["PSNR"].value, name) for name in BASELINES)
+    assert margin[0] == best[1]
+    assert margin[1].value == pytest.approx(PSNR_CEILING_DB - best[0])
 
 
 def test_figures_are_those_of_the_cells_that_were_not_given(tmp_path: Path) -> None:
-    protocol = worlds(Models("copy-view", complete=BASELINES["copy-view"], beside=()), SMALL, TWO)
+    protocol = worlds(SMALL, Models(name="copy-view", complete=BASELINES["copy-view"], baselines=()), TWO)
     evaluation = evaluate(protocol, tmp_path)
     for scene, name in enumerate(protocol.scenes):
         truth = held_out_sample(SMALL, scene).grid
@@ -83,7 +83,7 @@ def test_figures_are_those_of_the_cells_that_were_not_given(tmp_path: Path) -> N
 
 
 def test_scenes_are_held_out_and_halves_have_their_arcs(tmp_path: Path) -> None:
-    protocol = worlds(Models("x", complete=BASELINES["copy-view"]), SMALL)
+    protocol = worlds(SMALL, Models(name="x", complete=BASELINES["copy-view"]))
     assert protocol.scenes[0] == f"world-{HELD_OUT_SEEDS}"
     assert len(protocol.scenes) == 64
     narrow, wide = protocol.groups.values()
@@ -94,12 +94,12 @@ def test_scenes_are_held_out_and_halves_have_their_arcs(tmp_path: Path) -> None:
         expected = render_world(make_world(config, HELD_OUT_SEEDS + scene))
         assert torch.equal(held_out_sample(SMALL, scene).grid.frames, expected.grid.frames)
     with pytest.raises(InputError, match="65 scenes were asked for; this protocol has 64"):
-        worlds(Models("x", complete=BASELINES["copy-view"]), SMALL, Extent(scenes=65))
+        worlds(SMALL, Models(name="x", complete=BASELINES["copy-view"]), Extent(scenes=65))
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> None:
     oracle = Oracle(SMALL, 2)
-    whole = evaluate(worlds(Models("oracle", complete=oracle, beside=()), SMALL, TWO), tmp_path / "whole")
+    whole = evaluate(worlds(SMALL, Models(name="oracle", complete=oracle, baselines=()), TWO), tmp_path / "whole")
     asked = 0
 
     def stops(grid: VideoGrid) -> VideoGrid:
@@ -110,26 +110,26 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> N
         return oracle(grid)
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(worlds(Models("oracle", complete=stops, beside=()), SMALL, TWO), tmp_path / "cut")
+        evaluate(worlds(SMALL, Models(name="oracle", complete=stops, baselines=()), TWO), tmp_path / "cut")
     oracle.asked = 0
-    models = Models("oracle", complete=oracle, beside=())
-    resumed = evaluate(worlds(models, SMALL, TWO), tmp_path / "cut")
+    models = Models(name="oracle", complete=oracle, baselines=())
+    resumed = evaluate(worlds(SMALL, models, TWO), tmp_path / "cut")
     assert oracle.asked == 1, "the first scene was measured already"
     assert resumed.per_scene == whole.per_scene
     assert resumed.scores == whole.scores
-    evaluate(worlds(models, SMALL, TWO), tmp_path / "cut")
+    evaluate(worlds(SMALL, models, TWO), tmp_path / "cut")
     assert oracle.asked == 1, "nothing was left to do"
-    evaluate(worlds(replace(models, identity={"weights": "other"}), SMALL, TWO), tmp_path / "cut")
+    evaluate(worlds(SMALL, replace(models, identity={"weights": "other"}), TWO), tmp_path / "cut")
     assert oracle.asked == 3, "other weights are another model"
     entry = next((tmp_path / "cut").rglob("*.safetensors"))
     entry.write_bytes(entry.read_bytes()[:40])
-    evaluate(worlds(replace(models, identity={"weights": "other"}), SMALL, TWO), tmp_path / "cut")
+    evaluate(worlds(SMALL, replace(models, identity={"weights": "other"}), TWO), tmp_path / "cut")
     assert oracle.asked == 4, "a damaged entry is measured again"
 
 
 def test_the_report_says_everything_and_is_json(tmp_path: Path) -> None:
-    models = Models("copy-view", complete=BASELINES["copy-view"], beside=("change-add",))
-    evaluation = evaluate(worlds(models, SMALL, TWO), tmp_path)
+    models = Models(name="copy-view", complete=BASELINES["copy-view"], baselines=("change-add",))
+    evaluation = evaluate(worlds(SMALL, models, TWO), tmp_path)
     write_report(evaluation, tmp_path, "fourreal evaluate worlds")
     document = json.loads((tmp_path / "results.json").read_text())
     score = evaluation.scores["copy-view"]["PSNR"]
@@ -151,13 +151,13 @@ def test_wrong_answers_are_refused_by_scene(tmp_path: Path) -> None:
 
     for model, says in ((small, r"x, scene 'world-900000': .*\(24, 16\), truth \(24, 24\)"), (broken, "NaN")):
         with pytest.raises(InputError, match=says):
-            evaluate(worlds(Models("x", complete=model, beside=()), SMALL, TWO), tmp_path)
+            evaluate(worlds(SMALL, Models(name="x", complete=model, baselines=()), TWO), tmp_path)
     with pytest.raises(InputError, match="unknown baseline 'best'"):
-        worlds(Models("x", complete=small, beside=("best",)), SMALL, TWO)
+        worlds(SMALL, Models(name="x", complete=small, baselines=("best",)), TWO)
     with pytest.raises(InputError, match="evaluates a generator"):
-        worlds(Models("x"), SMALL, TWO)
+        worlds(SMALL, Models(name="x"), TWO)
     with pytest.raises(InputError, match="needs a reconstruction model"):
-        worlds_recon(Models("x"), SMALL, TWO)
+        worlds_recon(SMALL, Models(name="x"), TWO)
 
 
 # ---- reconstruction ----------------------------------------------------------------------------
@@ -182,12 +182,14 @@ def knowing_reconstructor(turn: Similarity = ELSEWHERE) -> Reconstructor:
     return Reconstructor(
         reconstruct,
         target_cameras=lambda inputs, targets: pytest.fail("true cameras are given here"),
-        placed=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
+        aligned=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
     )
 
 
 def test_true_geometry_in_any_world_is_recognised(tmp_path: Path) -> None:
-    evaluation = evaluate(worlds_recon(Models("truth", reconstructor=knowing_reconstructor()), RECON, TWO), tmp_path)
+    evaluation = evaluate(
+        worlds_recon(RECON, Models(name="truth", reconstructor=knowing_reconstructor()), TWO), tmp_path
+    )
     truth, nearest = evaluation.scores["truth"], evaluation.scores["nearest input view"]
     assert truth["rotation error"].value < 0.05
     assert truth["depth AbsRel"].value < 0.06, "what blurred edges of 40 pixels leave"
@@ -201,11 +203,11 @@ def test_true_geometry_in_any_world_is_recognised(tmp_path: Path) -> None:
 
 def test_a_focal_length_taken_for_another_is_fitted_on_the_inputs() -> None:
     cameras = held_out_sample(replace(RECON, views=4, frames=1), 0).cameras
-    said = magnified(cameras, 0.8)
-    assert focal_ratio(said, cameras) == pytest.approx(0.8)
-    assert torch.equal(said.intrinsics[:, :2, 2], cameras.intrinsics[:, :2, 2]), "the centre stays"
-    assert torch.equal(said.world_to_cam, cameras.world_to_cam)
-    assert torch.allclose(magnified(said, 1 / focal_ratio(said, cameras)).intrinsics, cameras.intrinsics)
+    predicted = magnified(cameras, 0.8)
+    assert focal_ratio(predicted, cameras) == pytest.approx(0.8)
+    assert torch.equal(predicted.intrinsics[:, :2, 2], cameras.intrinsics[:, :2, 2]), "the centre stays"
+    assert torch.equal(predicted.world_to_cam, cameras.world_to_cam)
+    assert torch.allclose(magnified(predicted, 1 / focal_ratio(predicted, cameras)).intrinsics, cameras.intrinsics)
 
 
 def test_rotation_error_and_depth_error_are_what_they_say() -> None:

@@ -1,4 +1,4 @@
-"""Tables without a truth: a fixed-view and a freeze-time video in, the grid between them judged by itself.
+"""Tables without a truth: a fixed-view and a freeze-time video in, the generated grid measured by itself.
 
 DATA/000/fixed.mp4      any video the package reads, or a folder of images
 DATA/000/freeze.mp4
@@ -7,11 +7,12 @@ DATA/000/prompt.txt     what the scene shows; optional
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -21,110 +22,88 @@ from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.data.footage import Sampling, grid_from_videos
-from fourreal.eval.protocols.compared import exhibit_without_truth
-from fourreal.eval.protocols.completing import completions
-from fourreal.eval.protocols.protocol import Extent, Metric, Models, PaperTable, Protocol, SceneScore
+from fourreal.eval.protocols.completion import completions
+from fourreal.eval.protocols.pair_scores import qualitative_without_truth
+from fourreal.eval.protocols.protocol import Extent, Models, Protocol, SceneScore
 from fourreal.eval.protocols.scene_folders import changes, require_scenes
+from fourreal.eval.scores import Metric
+
+Measure: TypeAlias = Callable[[VideoGrid, VideoGrid, str], SceneScore]
+"""(generated grid, the given grid, prompt) to the figures, without pictures."""
 
 
-@dataclass(frozen=True, eq=False)
-class PromptedPair:
-    """A grid with its first row and first column known, and what it shows."""
+def pair_protocol(
+    name: str,
+    data: str | os.PathLike[str],
+    models: Models,
+    extent: Extent,
+    *,
+    count: int,
+    shape: GridShape,
+    metrics: Sequence[Metric],
+    measure: Measure,
+) -> Protocol:
+    """The model and all baselines fill the same grids; without a title and the paper's figures.
 
-    grid: VideoGrid
-    prompt: str
-
-
-Judge = Callable[[VideoGrid, PromptedPair], SceneScore]
-"""A completed grid and what it was made from, to its figures."""
-
-
-@dataclass(frozen=True, eq=False)
-class PairTable:
-    """Such a table.
-
-    Attributes:
-        count: how many pairs; their folders are 000, 001, ...
-        judge: what is measured of one grid, without an exhibit.
-        absent, references, paper, notes: as of `Protocol`.
-    """
-
-    name: str
-    title: str
-    count: int
-    size: GridShape
-    metrics: tuple[Metric, ...]
-    judge: Judge
-    absent: Mapping[str, str] = field(default_factory=dict)
-    references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
-    paper: tuple[PaperTable, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def pair_protocol(table: PairTable, data: Path, models: Models, extent: Extent) -> Protocol:
-    """The protocol of a table: the model and all baselines fill the same grids.
+    Args:
+        count: how many pairs the table has; their folders are 000, 001, ...
+        shape: of the grids, where the extent says nothing else.
 
     Raises:
         InputError: there is no generator, or pairs are missing.
     """
-    scenes = extent.first([f"{number:03d}" for number in range(table.count)])
-    data = require_scenes(data, scenes, "pairs of a fixed-view and a freeze-time video")
-    arms = completions(models, "cross", table.name)
-    opened = lru_cache(maxsize=1)(lambda scene: read_pair(data / scene, table.size))
+    scenes = extent.first([f"{number:03d}" for number in range(count)])
+    folder = require_scenes(data, scenes, "pairs of a fixed-view and a freeze-time video")
+    methods = completions(models, "cross", name)
+    shape = extent.of(shape)
+    read_once = lru_cache(maxsize=1)(lambda scene: read_pair(folder / scene, shape))
 
-    def score(scene: str, arm: str) -> SceneScore:
-        pair = opened(scene)
-        made = arms[arm](pair.grid)
-        made.require_complete(f"the answer of {arm}")
-        judged = table.judge(made, pair)
-        return SceneScore(
-            judged.cells, judged.features, judged.references, exhibit_without_truth(made), judged.unmeasured
-        )
+    def score(scene: str, method: str) -> SceneScore:
+        given, prompt = read_once(scene)
+        generated = methods[method](given)
+        generated.require_complete(f"the answer of {method}")
+        pictures, worst_cell = qualitative_without_truth(generated)
+        return replace(measure(generated, given, prompt), qualitative=pictures, worst_cell=worst_cell)
 
-    settings: dict[str, Any] = {
-        "data": str(data),
-        "views": table.size.views,
-        "times": table.size.frames,
-        "image_size": table.size.image_size,
-        "video_features": extent.video_features,
-    }
     return Protocol(
-        table.name,
-        table.title,
-        scenes,
-        {arm: models.identity if arm == models.name else {} for arm in arms},
-        tuple(arm for arm in arms if arm != models.name),
-        table.metrics,
-        score,
-        settings,
-        absent=table.absent,
-        references=table.references,
-        paper=table.paper,
-        notes=(*table.notes, *changes(extent)),
+        name=name,
+        title=name,
+        scenes=scenes,
+        methods={method: models.identity if method == models.name else {} for method in methods},
+        baselines=tuple(method for method in methods if method != models.name),
+        metrics=tuple(metrics),
+        score=score,
+        settings={
+            "data": str(folder),
+            "views": shape.views,
+            "frames": shape.frames,
+            "image_size": shape.image_size,
+            "video_features": extent.video_features,
+        },
+        notes=changes(extent),
     )
 
 
-def read_pair(folder: Path, size: GridShape) -> PromptedPair:
-    """The pair in a folder, sampled to a size.
+def read_pair(folder: Path, shape: GridShape) -> tuple[VideoGrid, str]:
+    """The pair in a folder as a grid with its first row and first column known, and its prompt.
 
     Raises:
         InputError: a video is missing or cannot be read.
     """
-    sampling = Sampling(times=size.frames, size=size.image_size)
-    found = grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=size.views)
+    sampling = Sampling(times=shape.frames, size=shape.image_size)
+    found = grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=shape.views)
     file = folder / "prompt.txt"
-    prompt = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
-    return PromptedPair(found.grid, prompt)
+    return found.grid, file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
-def unknown_rows(made: VideoGrid, pair: PromptedPair) -> list[Tensor]:
-    """The fixed-view videos [T, 3, H, W] that were made, those given left out."""
-    return [made.frames[view] for view in torch.nonzero(~pair.grid.known.all(1)).flatten().tolist()]
+def generated_rows(generated: VideoGrid, given: VideoGrid) -> list[Tensor]:
+    """The fixed-view videos [T, 3, H, W] that were not given."""
+    return [generated.frames[view] for view in torch.nonzero(~given.known.all(1)).flatten().tolist()]
 
 
-def unknown_columns(made: VideoGrid, pair: PromptedPair) -> list[Tensor]:
-    """The freeze-time videos [V, 3, H, W] that were made, those given left out."""
-    return [made.frames[:, time] for time in torch.nonzero(~pair.grid.known.all(0)).flatten().tolist()]
+def generated_columns(generated: VideoGrid, given: VideoGrid) -> list[Tensor]:
+    """The freeze-time videos [V, 3, H, W] that were not given."""
+    return [generated.frames[:, time] for time in torch.nonzero(~given.known.all(0)).flatten().tolist()]
 
 
 def percent(values: Sequence[float]) -> Float[Tensor, "N"]:

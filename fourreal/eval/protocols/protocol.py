@@ -1,4 +1,4 @@
-"""What a protocol is: scenes, arms that answer for each of them, metrics, and the settings that decide the figures."""
+"""What a protocol is: scenes, methods that answer for each of them, metrics, and all settings that decide figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.eval.baselines import Completion
-from fourreal.eval.scores import Better
+from fourreal.eval.feature_cache import FeatureCache
+from fourreal.eval.scores import Metric
 
 
 @dataclass(frozen=True)
@@ -23,39 +24,41 @@ class Reconstructor:
     """A reconstruction model, as the protocols need it.
 
     Attributes:
-        reconstruct: a complete grid to a scene and the cameras of its views, in a world of the model's own.
+        reconstruct: a complete grid to a scene and the cameras of its views, in the model's own world frame.
         target_cameras: (frames of the input views, frames of target views), all of one moment, to the targets'
-            cameras in that world.
-        placed: (target cameras, input cameras, the scene's input cameras) to the target cameras in the scene's
-            world, by the similarity that takes the second onto the third.
+            cameras in that frame.
+        aligned: (target cameras, input cameras, the scene's input cameras) to the target cameras in the scene's
+            frame, by the similarity that takes the second onto the third.
         confidence: frames of one moment to the model's confidence of every pixel, where it has one.
     """
 
     reconstruct: Callable[[VideoGrid], GaussianSequence]
     target_cameras: Callable[[Tensor, Tensor], Cameras]
-    placed: Callable[[Cameras, Cameras, Cameras], Cameras]
+    aligned: Callable[[Cameras, Cameras, Cameras], Cameras]
     confidence: Callable[[Tensor], Tensor] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Models:
     """What is evaluated.
 
     Attributes:
-        name: what tables call it.
-        identity: whatever tells it from any other: hashes of weights, sampling steps, seed.
+        name: as in tables.
+        identity: whatever distinguishes it from any other: hashes of weights, sampling steps, seed.
         complete: the generator, where there is one.
         reconstructor: the reconstruction model, where there is one.
-        beside: names of baselines to stand beside it; None takes all that can answer.
+        baselines: names of the baselines to compare with; None takes all that can answer.
         matcher: two frames to the first one's matching confidence, the user's own.
+        trained_on: grids of the first model's training, where they are known.
     """
 
     name: str
     identity: Mapping[str, Any] = field(default_factory=dict)
     complete: Completion | None = None
     reconstructor: Reconstructor | None = None
-    beside: tuple[str, ...] | None = None
+    baselines: tuple[str, ...] | None = None
     matcher: Callable[[Tensor, Tensor], Tensor] | None = None
+    trained_on: GridShape | None = None
 
     def generator(self, table: str) -> Completion:
         """The generator. Raises InputError where there is none."""
@@ -70,65 +73,39 @@ class Models:
         return self.reconstructor
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A column of a protocol's table.
-
-    Attributes:
-        pooled: one value of all scenes together (a Frechet distance), not a mean over scenes.
-    """
-
-    name: str
-    better: Better
-    unit: str = ""
-    pooled: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Exhibit:
-    """Pictures of one scene, as 8-bit sRGB.
-
-    Attributes:
-        worst: the scored cell that went worst, as made; `worst_true` is the truth, where there is one.
-        place: (view, time) of that cell.
-        frame: a frame with the line marked that `slice` follows through time.
-        slice: one image column at every time, time to the right.
-    """
-
-    worst: UInt8[Tensor, "3 H W"]
-    worst_true: UInt8[Tensor, "3 H W"] | None
-    place: tuple[int, int]
-    frame: UInt8[Tensor, "3 H W"]
-    slice: UInt8[Tensor, "3 H T"]
-    slice_true: UInt8[Tensor, "3 H T"] | None
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SceneScore:
-    """What one arm got in one scene.
+    """The figures of one method in one scene.
 
     Attributes:
-        cells: by metric, one value a scored cell (or video, or scene); NaN where there was nothing to measure.
-        features: by pooled metric, feature vectors of what was made.
+        cells: by metric, one value per scored cell (or video, or scene); NaN where there was nothing to measure.
+        features: by pooled metric, feature vectors of what was generated.
         references: by pooled metric, feature vectors of the truth, where the truth is the reference.
+        qualitative: pictures, 8-bit sRGB. `worst`: the scored cell of least quality. `frame`: a frame with the line
+            marked that `slice` [3, H, T] follows through time, time to the right. `worst_true`, `slice_true`: the
+            same of the truth, where there is one.
+        worst_cell: (view, time) of `worst`.
         unmeasured: by metric, why it has no value in this scene.
+        seconds: time to generate and measure.
     """
 
     cells: Mapping[str, Float[Tensor, "_"]]
     features: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
     references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
-    exhibit: Exhibit | None = None
+    qualitative: Mapping[str, UInt8[Tensor, "3 _ _"]] = field(default_factory=dict)
+    worst_cell: tuple[int, int] = (0, 0)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class PaperTable:
+class Table:
     """Figures as a paper prints them; None where it has none.
 
     Attributes:
         place: paper and table.
-        columns: names of this project's metrics that stand for the paper's columns.
-        remark: what keeps the figures from being compared one to one.
+        columns: names of this project's metrics that correspond to the paper's columns.
+        remark: why the figures do not compare one to one.
     """
 
     place: str
@@ -137,7 +114,7 @@ class PaperTable:
     remark: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Protocol:
     """A table to be measured.
 
@@ -145,22 +122,22 @@ class Protocol:
         name: as on the command line.
         title: one line for the report.
         scenes: names, in order.
-        arms: who answers, the model first; to each, what else decides its figures.
-        baselines: which of the arms the model is held against.
+        methods: who answers, the model first; for each, what else decides its figures.
+        baselines: the methods that the model is compared with.
         metrics: the columns, computable or not.
         absent: by metric, why it cannot be computed at all (missing weights, another project's network).
-        score: (scene, arm) to what the arm got there.
+        score: (scene, method) to the method's figures there.
         settings: what decides all figures: sizes, views, times, seeds, given cells.
-        groups: subsets of the scenes that are reported by themselves.
+        groups: subsets of the scenes that are reported separately too.
         references: by pooled metric, features of a reference that is not the scenes' own truth.
         paper: what the papers print.
-        notes: what a reader must know.
+        notes: limits of the figures, for the report.
     """
 
     name: str
     title: str
     scenes: tuple[str, ...]
-    arms: Mapping[str, Mapping[str, Any]]
+    methods: Mapping[str, Mapping[str, Any]]
     baselines: tuple[str, ...]
     metrics: tuple[Metric, ...]
     score: Callable[[str, str], SceneScore]
@@ -168,7 +145,7 @@ class Protocol:
     absent: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
-    paper: tuple[PaperTable, ...] = ()
+    paper: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -176,35 +153,37 @@ class Protocol:
             raise InputError(f"{self.name} has no scene to evaluate")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Extent:
-    """How much of a protocol to run. What is left out (None) is the protocol's own; anything else the report says.
+    """How much of a protocol to run, and with which networks. None means the protocol's own setting; the report says
+    what was changed.
 
     Attributes:
         scenes: only the first so many.
         size: (height, width) of the frames.
-        views, times: size of the grids.
+        views, frames: size of the grids.
         perceptual: measure learned distances between pictures, which take most of the time.
         video_features: network of the Frechet distances of videos.
+        cache: where features of videos are kept.
     """
 
     scenes: int | None = None
     size: tuple[int, int] | None = None
     views: int | None = None
-    times: int | None = None
+    frames: int | None = None
     perceptual: bool = True
     video_features: str = "i3d"
+    cache: FeatureCache | None = None
 
     def __post_init__(self) -> None:
-        for name in ("scenes", "views", "times"):
+        for name in ("scenes", "views", "frames"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1; got {value}")
 
     def of(self, shape: GridShape) -> GridShape:
-        """A protocol's own grid shape with what is asked for instead."""
-        height, width = self.size or shape.image_size
-        return GridShape.of(self.views or shape.views, self.times or shape.frames, (height, width))
+        """A protocol's own grid shape with the changes."""
+        return GridShape.of(self.views or shape.views, self.frames or shape.frames, self.size or shape.image_size)
 
     def first(self, scenes: Sequence[str]) -> tuple[str, ...]:
         """The scenes to run. Raises InputError when more are asked for than there are."""
@@ -214,4 +193,4 @@ class Extent:
 
 
 WHOLE = Extent()
-"""A protocol as it stands."""
+"""A protocol with its own settings."""

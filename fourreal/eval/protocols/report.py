@@ -1,4 +1,4 @@
-"""An evaluation on paper: `results.json` with every figure, and `results.md`, a table with the paper's rows in it."""
+"""The report of an evaluation: `results.json` with every figure, and `results.md`, a table with the paper's rows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import torch
 import fourreal
 from fourreal.core.atomic import atomic_file
 from fourreal.eval.protocols.evaluate import Evaluation
-from fourreal.eval.protocols.protocol import Metric
-from fourreal.eval.scores import Measured, NotComputed, Score
+from fourreal.eval.scores import Measured, Metric, NotComputed, Score
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -25,7 +24,7 @@ def write_report(evaluation: Evaluation, out: Path, command: str = "") -> None:
     """Write `results.json` and `results.md` into a folder, each whole or not at all.
 
     Args:
-        command: what was typed, to be repeated.
+        command: the command line of this evaluation.
     """
     for name, text in (("results.json", _json(evaluation, command)), ("results.md", _markdown(evaluation, command))):
         with atomic_file(out / name) as partial:
@@ -39,7 +38,7 @@ def shown(score: Score, digits: int = 4) -> str:
     text = number(score.value, digits)
     if score.interval is None:
         return text
-    return f"{text} [{number(score.interval.low, digits)}, {number(score.interval.high, digits)}]"
+    return f"{text} [{', '.join(number(end, digits) for end in score.interval)}]"
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -62,35 +61,35 @@ def _json(evaluation: Evaluation, command: str) -> str:
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"fourreal": fourreal.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "model": evaluation.model,
-        "arms": {arm: dict(identity) for arm, identity in protocol.arms.items()},
+        "methods": {method: dict(identity) for method, identity in protocol.methods.items()},
         "settings": dict(protocol.settings),
         "metrics": {m.name: {"better": m.better, "unit": m.unit, "pooled": m.pooled} for m in protocol.metrics},
         "scenes": list(protocol.scenes),
-        "scores": {arm: _plain_scores(scores) for arm, scores in evaluation.scores.items()},
+        "scores": {method: _plain_scores(scores) for method, scores in evaluation.scores.items()},
         "groups": {
-            group: {arm: _plain_scores(scores) for arm, scores in arms.items()}
-            for group, arms in evaluation.groups.items()
+            group: {method: _plain_scores(scores) for method, scores in methods.items()}
+            for group, methods in evaluation.groups.items()
         },
         "against_best_baseline": {
-            metric: {"baseline": margin.baseline, **_plain(margin.difference)}
-            for metric, margin in evaluation.margins.items()
+            metric: {"baseline": baseline, **_plain(difference)}
+            for metric, (baseline, difference) in evaluation.margins.items()
         },
         "per_scene": {
-            arm: {
+            method: {
                 scene: {
                     **{metric: _finite(value) for metric, value in values.items()},
-                    "seconds": evaluation.stored[arm][scene].seconds,
+                    "seconds": evaluation.stored[method][scene].seconds,
                 }
                 for scene, values in scenes.items()
             }
-            for arm, scenes in evaluation.per_scene.items()
+            for method, scenes in evaluation.per_scene.items()
         },
         "per_cell": {
-            arm: {
-                scene: {name: [_finite(v) for v in values.tolist()] for name, values in entry.score.cells.items()}
-                for scene, entry in scenes.items()
+            method: {
+                scene: {name: [_finite(v) for v in values.tolist()] for name, values in score.cells.items()}
+                for scene, score in scenes.items()
             }
-            for arm, scenes in evaluation.stored.items()
+            for method, scenes in evaluation.stored.items()
         },
         "paper": [
             {"place": t.place, "remark": t.remark, "columns": list(t.columns), "rows": [[n, *v] for n, v in t.rows]}
@@ -108,8 +107,7 @@ def _plain_scores(scores: Mapping[str, Score]) -> dict[str, Any]:
 def _plain(score: Score) -> dict[str, Any]:
     if isinstance(score, NotComputed):
         return {"not_computed": score.reason}
-    interval = score.interval
-    ends = None if interval is None else [_finite(interval.low), _finite(interval.high)]
+    ends = None if score.interval is None else [_finite(end) for end in score.interval]
     return {"value": _finite(score.value), "interval": ends, "samples": score.samples, "note": score.note}
 
 
@@ -147,8 +145,8 @@ def _table(evaluation: Evaluation, scores: Mapping[str, Mapping[str, Score]], *,
         "| | " + " | ".join(_heading(metric) for metric in metrics) + " |",
         "|---" * (len(metrics) + 1) + "|",
     ]
-    for arm, values in scores.items():
-        name = f"**{arm}**" if arm == evaluation.model else arm
+    for method, values in scores.items():
+        name = f"**{method}**" if method == evaluation.model else method
         lines.append(_row(name, [shown(values[metric.name]) for metric in metrics]))
     for table in evaluation.protocol.paper if paper else ():
         for name, figures in table.rows:
@@ -170,8 +168,8 @@ def _margins(evaluation: Evaluation) -> list[str]:
     if not evaluation.margins:
         return []
     lines = ["", "Against the best baseline of each metric, scene by scene (positive is better):", ""]
-    for metric, margin in evaluation.margins.items():
-        lines.append(f"- {metric}: {shown(margin.difference)} over {margin.baseline}")
+    for metric, (baseline, difference) in evaluation.margins.items():
+        lines.append(f"- {metric}: {shown(difference)} over {baseline}")
     return lines
 
 
@@ -179,13 +177,13 @@ def _remarks(evaluation: Evaluation) -> list[str]:
     protocol = evaluation.protocol
     remarks = [*protocol.notes, *(f"{t.place}: {t.remark}" for t in protocol.paper if t.remark)]
     for metric in protocol.metrics:
-        for arm, scores in evaluation.scores.items():
+        for method, scores in evaluation.scores.items():
             score = scores[metric.name]
-            said = score.note if isinstance(score, Measured) else score.reason
-            if said:
-                everybody = metric.name in protocol.absent
-                remarks.append(f"{metric.name}{'' if everybody else f', {arm}'}: {said}")
-                if everybody:
+            remark = score.note if isinstance(score, Measured) else score.reason
+            if remark:
+                of_all = metric.name in protocol.absent
+                remarks.append(f"{metric.name}{'' if of_all else f', {method}'}: {remark}")
+                if of_all:
                     break
     if not remarks:
         return []

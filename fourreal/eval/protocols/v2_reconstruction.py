@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from fourreal.core.errors import InputError
-from fourreal.core.grid import VideoGrid, known_pattern
+from fourreal.core.grid import VideoGrid
 from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.media import IMAGE_SUFFIXES
 from fourreal.data.captures.capture import Selection
@@ -20,9 +21,9 @@ from fourreal.data.captures.colmap import read_colmap, read_colmap_model
 from fourreal.data.captures.llff import read_llff, read_neural_3d_video
 from fourreal.data.captures.nvidia_dynamic import read_nvidia_dynamic
 from fourreal.eval.protocols import paper_numbers
-from fourreal.eval.protocols.looking_around import InputsAndTargets, LookingAround, looking_around
+from fourreal.eval.protocols.novel_view import novel_view_protocol
 from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol
-from fourreal.eval.protocols.scene_folders import changes, narrowed, require_scenes
+from fourreal.eval.protocols.scene_folders import changes, narrowed, require_scenes, selection_settings
 from fourreal.eval.protocols.v2_generation import NVIDIA_HELD_OUT, NVIDIA_SCENES, NVIDIA_VIEWS, SCENE_SIZE, TIMES
 
 LLFF_SCENES = ("fern", "flower", "fortress", "horns", "leaves", "orchids", "room", "trex")
@@ -55,7 +56,7 @@ def v2_table_6_llff(data: str | os.PathLike[str], models: Models, extent: Extent
     def read(folder: Path, selection: Selection) -> VideoGrid:
         return read_llff(folder, selection).grid
 
-    return _static("llff", "LLFF", LLFF_SCENES, data, models, extent, (count, read))
+    return _static("llff", "LLFF", LLFF_SCENES, data, models, extent, count, read)
 
 
 def v2_table_6_tanks(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -76,7 +77,7 @@ def v2_table_6_tanks(data: str | os.PathLike[str], models: Models, extent: Exten
     def read(folder: Path, selection: Selection) -> VideoGrid:
         return read_colmap(folder, selection).grid
 
-    return _static("tanks", "Tanks & Temples", TANKS_SCENES, data, models, extent, (count, read))
+    return _static("tanks", "Tanks & Temples", TANKS_SCENES, data, models, extent, count, read)
 
 
 def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -96,34 +97,29 @@ def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     base = narrowed(Selection(None, DYNAMIC_TIMES, DYNAMIC_SIZE), extent)
     inputs = extent.views or INPUTS
 
-    def opened(scene: str) -> InputsAndTargets:
+    def read(scene: str) -> VideoGrid:
         folder = data / scene
         views = len(list(folder.glob("cam*.mp4")))
         _require_views(folder, views, inputs + 1)
         shown = linspace_indices(views, inputs)
         hidden = [view for view in range(views) if view not in shown]
-        grid = read_neural_3d_video(folder, Selection((*shown, *hidden), base.times, base.size)).grid
-        return _split(grid, inputs)
+        return read_neural_3d_video(folder, Selection((*shown, *hidden), base.times, base.size)).grid
 
-    table = LookingAround(
-        "v2-table-7",
-        f"4Real-Video-V2, Table 7, Neural 3D Video: {inputs} views in, all others looked at",
-        scenes,
-        opened,
-        True,
-        {"data": str(data), "inputs": inputs, "times": base.times, "image_size": base.size},
+    settings = {"data": str(data), "inputs": inputs, "times": base.times, "image_size": base.size}
+    return replace(
+        novel_view_protocol("v2-table-7", scenes, read, models, extent, inputs=inputs, settings=settings),
+        title=f"4Real-Video-V2, Table 7, Neural 3D Video: {inputs} views in, all others rendered",
         paper=(paper_numbers.V2_TABLE_7,),
         notes=changes(extent),
     )
-    return looking_around(table, models, extent)
 
 
 def v2_table_s6(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """The whole pipeline: a grid generated from one row and one column, reconstructed, seen from held-out views.
 
     Views 1, 4, 7 and 10 are held out at every time, as in the paper; the other 8 make the grid. Times and size as in
-    Table 2. Beside the pipeline stands the reconstruction from the true grid, which tells what generation costs. Of
-    the paper's three rows this is the feed-forward one; the two optimised ones are not run here.
+    Table 2. The reconstruction from the true grid is reported too: the difference is what generation costs. Of the
+    paper's three rows this is the feed-forward one; the two optimised ones are not run here.
 
     Args:
         data: DATA/Balloon1 and so on, in the layout of `read_nvidia_dynamic`.
@@ -131,32 +127,26 @@ def v2_table_s6(data: str | os.PathLike[str], models: Models, extent: Extent = W
     Source: 4Real-Video-V2, appendix C, "System diagnosis", Table S6.
     """
     scenes = extent.first(NVIDIA_SCENES)
-    data = require_scenes(data, scenes, "NVIDIA Dynamic Scenes")
+    folder = require_scenes(data, scenes, "NVIDIA Dynamic Scenes")
     shown = narrowed(Selection(NVIDIA_VIEWS, TIMES, SCENE_SIZE), extent)
     assert shown.views is not None
-    hidden = Selection((*shown.views, *NVIDIA_HELD_OUT), shown.times, shown.size)
-
-    def opened(scene: str) -> InputsAndTargets:
-        split = _split(read_nvidia_dynamic(data / scene, hidden).grid, len(hidden.views or ()) - len(NVIDIA_HELD_OUT))
-        cross = split.inputs.with_known(known_pattern("cross", *split.inputs.known.shape))
-        return InputsAndTargets(cross, split.targets, split.inputs)
-
-    table = LookingAround(
+    all_views = Selection((*shown.views, *NVIDIA_HELD_OUT), shown.times, shown.size)
+    protocol = novel_view_protocol(
         "v2-table-s6",
-        "4Real-Video-V2, Table S6, NVIDIA Dynamic Scenes: grid generated, reconstructed, seen from held-out views",
         scenes,
-        opened,
-        True,
-        {"data": str(data), "views": shown.views, "targets": NVIDIA_HELD_OUT, "times": shown.times, "size": shown.size},
-        generates=True,
+        lambda scene: read_nvidia_dynamic(folder / scene, all_views).grid,
+        models,
+        extent,
+        inputs=len(shown.views),
+        generated=True,
+        settings={**selection_settings(folder, shown), "targets": NVIDIA_HELD_OUT},
+    )
+    return replace(
+        protocol,
+        title="4Real-Video-V2, Table S6, NVIDIA Dynamic Scenes: grid generated, reconstructed, held-out views",
         paper=(paper_numbers.V2_TABLE_S6,),
         notes=changes(extent),
     )
-    return looking_around(table, models, extent)
-
-
-_Reader = tuple[Callable[[Path], int], Callable[[Path, Selection], VideoGrid]]
-"""How many views a scene has, and how to read some of them."""
 
 
 def _static(
@@ -166,37 +156,31 @@ def _static(
     data: str | os.PathLike[str],
     models: Models,
     extent: Extent,
-    reader: _Reader,
+    count: Callable[[Path], int],
+    read: Callable[[Path, Selection], VideoGrid],
 ) -> Protocol:
     scenes = extent.first(names)
     folder = require_scenes(data, scenes, dataset)
     inputs, size = extent.views or INPUTS, extent.size or STATIC_SIZE
-    count, read = reader
 
-    def opened(scene: str) -> InputsAndTargets:
+    def read_scene(scene: str) -> VideoGrid:
         views = count(folder / scene)
         hidden = list(range(0, views, HELD_OUT_EVERY))
         others = [view for view in range(views) if view not in hidden]
         _require_views(folder / scene, len(others), inputs)
         shown = [others[place] for place in linspace_indices(len(others), inputs)]
-        return _split(read(folder / scene, Selection((*shown, *hidden), None, size)), inputs)
+        return read(folder / scene, Selection((*shown, *hidden), None, size))
 
-    table = LookingAround(
-        f"v2-table-6-{key}",
-        f"4Real-Video-V2, Table 6, {dataset}: {inputs} photos in, every eighth looked at",
-        scenes,
-        opened,
-        True,
-        {"data": str(folder), "inputs": inputs, "image_size": size},
+    settings = {"data": str(folder), "inputs": inputs, "image_size": size}
+    protocol = novel_view_protocol(
+        f"v2-table-6-{key}", scenes, read_scene, models, extent, inputs=inputs, settings=settings
+    )
+    return replace(
+        protocol,
+        title=f"4Real-Video-V2, Table 6, {dataset}: {inputs} photos in, every eighth rendered",
         paper=paper_numbers.v2_table_6(dataset, inputs),
         notes=() if extent.views in (4, 16) and not (extent.scenes or extent.size) else changes(extent),
     )
-    return looking_around(table, models, extent)
-
-
-def _split(grid: VideoGrid, inputs: int) -> InputsAndTargets:
-    """The first rows as inputs, the others as targets."""
-    return InputsAndTargets(grid.select(views=range(inputs)), grid.select(views=range(inputs, grid.num_views)))
 
 
 def _require_views(folder: Path, found: int, needed: int) -> None:
