@@ -44,9 +44,9 @@ from fourreal.train.recipe import LoopConfig, OptimiserConfig, VideoRecipe, Vide
 from fourreal.train.video_recipes import VIDEO_RECIPES
 from fourreal.train.video_task import VideoTask
 from fourreal.video.generate import generate
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.model_folder import find_model_folder
+from fourreal.video.settings import GenerationSettings
 
 SHAPE: dict[str, Any] = {"views": 3, "frames": 9, "height": 32, "width": 32, "arc_deg": (5.0, 25.0)}
 SAMPLES, BATCH, SAMPLING_STEPS = 1500, 8, 8

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
+from tyro.conf import OmitArgPrefixes
 from tyro.extras import literal_type_from_choices
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
-from fourreal.eval.protocols import PROTOCOLS, RECONSTRUCTION, make_protocol
+from fourreal.eval.protocols import PROTOCOLS, RECONSTRUCTION_PROTOCOLS, make_protocol
+from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
+from fourreal.video.settings import DEFAULTS as GENERATION
+from fourreal.video.settings import GenerationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,14 +59,10 @@ class Evaluate:
     """Reconstruction model after a generator, for the protocols that take both."""
     scenes: int | None = None
     """Only the first so many scenes."""
-    steps: int = 16
-    """Sampling steps of the generator."""
-    sampler: Literal["euler", "unipc"] = "euler"
-    """euler: first order. unipc: second order, better with few steps."""
-    align: Literal["auto", "always", "never"] = "auto"
+    sampling: OmitArgPrefixes[GenerationSettings] = GENERATION
+    """How the generator samples; the seed is of the bootstrap too."""
+    align: Literal["auto", "always", "never"] = RECONSTRUCTION.align
     """Whether a reconstruction's views are made to agree; see `fourreal reconstruct`."""
-    seed: int = 0
-    """Of the generator's noise and of the bootstrap."""
     baselines: tuple[str, ...] | None = None
     """Baselines to compare the model with; all that can answer when left out, none for a baseline."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
@@ -77,8 +77,6 @@ class Evaluate:
     """Network of Frechet distances of videos. random: untrained, to try things out."""
     perceptual: bool = True
     """Measure learned distances between pictures too; they take most of the time."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
 
     def run(self) -> None:
         from fourreal.core.folder_lock import locked
@@ -91,7 +89,7 @@ class Evaluate:
             models = self._models()
             protocol = make_protocol(self.protocol, self._data(models), models, self._extent(models))
             with progress_bar(f"evaluate {self.protocol}") as progress:
-                evaluation = evaluate(protocol, self.out, seed=self.seed, progress=progress)
+                evaluation = evaluate(protocol, self.out, seed=self.sampling.seed, progress=progress)
         write_report(evaluation, self.out, _command())
         draw_plots(evaluation, self.out)
         self._print(evaluation)
@@ -102,13 +100,13 @@ class Evaluate:
         from fourreal.cli.evaluated_models import find_generator, find_reconstructor
         from fourreal.eval.baselines import BASELINES
 
-        if self.protocol in RECONSTRUCTION:
-            return find_reconstructor(self.model, align=self.align, device=self.device)
-        models = find_generator(self.model, steps=self.steps, sampler=self.sampler, seed=self.seed, device=self.device)
+        if self.protocol in RECONSTRUCTION_PROTOCOLS:
+            return find_reconstructor(self.model, align=self.align, device=self.sampling.device)
+        models = find_generator(self.model, self.sampling)
         models = replace(models, baselines=() if self.baselines is None and self.model in BASELINES else self.baselines)
         if self.recon is None:
             return models
-        second = find_reconstructor(self.recon, align=self.align, device=self.device)
+        second = find_reconstructor(self.recon, align=self.align, device=self.sampling.device)
         return replace(
             models,
             name=f"{models.name} + {second.name}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +16,16 @@ from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape, with_shape_keys
 from fourreal.eval.baselines import BASELINES
 from fourreal.eval.protocols.protocol import Models, Reconstructor
+from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
+from fourreal.recon.settings import ReconstructSettings
+from fourreal.video.settings import DEFAULTS as GENERATION
+from fourreal.video.settings import GenerationSettings
 
 MANIFEST = "manifest.json"
+Align: TypeAlias = Literal["auto", "always", "never"]
 
 
-def find_generator(
-    name: str,
-    *,
-    steps: int = 16,
-    sampler: Literal["euler", "unipc"] = "euler",
-    seed: int = 0,
-    device: str = "auto",
-) -> Models:
+def find_generator(name: str, settings: GenerationSettings = GENERATION) -> Models:
     """A baseline by its name, or a generator: a released name or a folder.
 
     Raises:
@@ -36,26 +34,22 @@ def find_generator(
     if name in BASELINES:
         return Models(name=name, complete=BASELINES[name])
     from fourreal.pipeline import FourDPipeline
-    from fourreal.video.generation_settings import GenerationSettings
     from fourreal.video.model_folder import find_model_folder
     from fourreal.video.weights import require_trained
 
-    pipe = FourDPipeline.from_pretrained(name, recon=None, device=device)
+    pipe = FourDPipeline.from_pretrained(name, recon=None, device=settings.device)
     assert pipe.generator is not None
-    require_trained(pipe.generator.transformer, "grid")
-    settings = GenerationSettings(steps=steps, sampler=sampler, seed=seed, device=device)
-    weights = weights_hash(pipe.generator.transformer)
+    require_trained(pipe.generator.transformer, "grid", allow_untrained=settings.allow_untrained)
+    sampling = {key: value for key, value in vars(settings).items() if key not in ("device", "offload")}
     return Models(
         name=_short_name(name),
-        identity={"weights": weights, "steps": steps, "sampler": sampler, "seed": seed},
+        identity={"weights": weights_hash(pipe.generator.transformer), **sampling},
         complete=lambda grid: pipe.complete(grid, settings=settings),
         trained_on=pipe.generator.training_size or training_size(find_model_folder(name)),
     )
 
 
-def find_reconstructor(
-    name: str, *, align: Literal["never", "auto", "always"] = "auto", device: str = "auto"
-) -> Models:
+def find_reconstructor(name: str, *, align: Align = RECONSTRUCTION.align, device: str = "auto") -> Models:
     """A reconstruction model by its name or folder.
 
     Raises:
@@ -63,7 +57,7 @@ def find_reconstructor(
     """
     from fourreal.pipeline import FourDPipeline
     from fourreal.recon.alignment import similarity_between
-    from fourreal.recon.reconstruct import ReconstructSettings, network_size, resized
+    from fourreal.recon.reconstruct import network_size, resized
     from fourreal.recon.target_cameras import predict_target_cameras
     from fourreal.recon.weights import find_model
 

@@ -21,6 +21,7 @@ from fourreal.video.codec import Codec, load_codec
 from fourreal.video.image_encoder import ImageEncoder, load_image_encoder
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.quantize import is_quantized, quantize_blocks
+from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import load_model
@@ -29,9 +30,6 @@ FirstFrame = Literal["reference", "pasted", "channels", "none"]
 """How a single video takes its first frame. reference: as a known cell, like any other. pasted: as a
 clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as further input channels
 (Wan image-to-video). none: it cannot."""
-
-WeightType = Literal["float32", "bfloat16", "float16", "int8"]
-"""Number format of the loaded weights. int8: the transformer's blocks in int8 (needs torchao), all else bfloat16."""
 
 
 @dataclass(frozen=True)

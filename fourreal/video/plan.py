@@ -25,7 +25,7 @@ from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import latent_times
 from fourreal.video.hardware import DeviceSpec
 from fourreal.video.model_shape import ModelShape
-from fourreal.video.offload import Offload
+from fourreal.video.settings import Offload
 
 GB = 1e9
 RESERVE = 0.92
@@ -237,6 +237,6 @@ def _remedies(
         window = largest_window(shape, grid, device, placement)
         if window is not None and window != grid:
             with_ = f" and offload '{placement}'" if placement != offload else ""
-            found.append(f"windows of {window.views} views x {window.frames} frames (extend){with_}")
+            found.append(f"windows of {window.views} views x {window.frames} frames{with_}")
             break
     return tuple(found)

@@ -24,11 +24,11 @@ from fourreal.video.codec import padded_times
 from fourreal.video.complete import ReadPrompt, complete_grid, read_prompt
 from fourreal.video.conditioning import ContextMode, prompt_for
 from fourreal.video.generate import check_trained, plan_for
-from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import choose_guidance, guided
 from fourreal.video.offload import computing, on_device, transformer_on_device
 from fourreal.video.rectified_flow import TIMESTEPS, integrate, noise_schedule, to_velocity
+from fourreal.video.settings import DEFAULTS, GenerationSettings
 from fourreal.video.weights import require_trained
 
 

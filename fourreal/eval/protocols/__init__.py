@@ -31,7 +31,7 @@ PROTOCOLS: dict[str, str] = {
 }
 """Name -> file of this folder and its function; see `make_protocol`."""
 
-RECONSTRUCTION = ("worlds-recon", "v2-table-6-llff", "v2-table-6-tanks", "v2-table-7")
+RECONSTRUCTION_PROTOCOLS = ("worlds-recon", "v2-table-6-llff", "v2-table-6-tanks", "v2-table-7")
 """Protocols whose model is a reconstruction model."""
 
 
