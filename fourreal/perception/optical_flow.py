@@ -1,8 +1,8 @@
 """Dense optical flow without weights: TV-L1 on luminance, coarse to fine, all pairs of a batch at once.
 
 Minimises the total variation of the flow plus the absolute brightness difference. A median filter
-after every warp removes the outliers the linearisation makes. For small and middling motion of
-textured things; it cannot follow what moves farther than its own size between two frames.
+after every warp removes the outliers the linearisation makes. For small and medium motion of
+textured objects; it cannot follow an object that moves farther than its own size between two frames.
 
 Source: Zach, Pock, Bischof, "A Duality Based Approach for Realtime TV-L1 Optical Flow" (2007),
 equations 8-15; the median step is Wedel et al., "An Improved Algorithm for TV-L1 Optical Flow" (2009).

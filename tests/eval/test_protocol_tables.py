@@ -26,10 +26,11 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.data.worlds import WorldConfig
 from fourreal.eval.baselines import BASELINES, change_add, copy_time
 from fourreal.eval.feature_cache import FeatureCache, video_features
 from fourreal.eval.frechet import frechet_score
-from fourreal.eval.protocols import paper_numbers
+from fourreal.eval.protocols import PROTOCOLS, make_protocol, paper_numbers
 from fourreal.eval.protocols.evaluate import Evaluation, evaluate
 from fourreal.eval.protocols.one_grid import one_grid
 from fourreal.eval.protocols.pair_scores import PSNR_CEILING_DB
@@ -344,3 +345,12 @@ def test_paper_tables_are_whole() -> None:
     assert len(tables) == 13
     for table in tables:
         assert all(len(figures) == len(table.columns) for _, figures in table.rows), table.place
+
+
+def test_every_protocol_is_a_function_of_its_file(tmp_path: Path) -> None:
+    for name in PROTOCOLS:
+        absent = WorldConfig() if name.startswith("worlds") else {} if name == "grid" else tmp_path / "absent"
+        with pytest.raises(InputError):
+            make_protocol(name, absent, Models(name="nothing"))
+    with pytest.raises(InputError, match="no scene to evaluate"):
+        make_protocol("grid", {}, Models(name="copy-time", complete=copy_time))
