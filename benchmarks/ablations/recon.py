@@ -32,11 +32,12 @@ from fourreal.eval.protocols.worlds import INPUT_VIEWS, RECON_FPS, RECON_FRAMES,
 from fourreal.eval.scores import mean_score, paired_difference
 from fourreal.recon.model import ReconModel
 from fourreal.recon.weights import load_model
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import ReconRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.recon_task import ReconTask
+from fourreal.train.settings import RunSettings
 
 ARMS: Mapping[str, Mapping[str, Any]] = {
     "ours": {},
@@ -68,8 +69,8 @@ def trained(recipe: ReconRecipe, start: ReconModel, out: Path, name: str) -> flo
     wanted = task.model.state_dict()
     task.model.load_state_dict({key: value for key, value in start.state_dict().items() if key in wanted})
     with progress_bar(name) as progress:
-        options = RunOptions(out, resume=(out / "manifest.json").exists(), progress=progress)
-        return train(task, recipe, options, Processes(0, 1, device)).counters.seconds / 60
+        settings = RunSettings(out=out, resume=(out / "manifest.json").exists())
+        return train(task, recipe, settings, Processes(0, 1, device), progress=progress).seconds / 60
 
 
 @torch.no_grad()

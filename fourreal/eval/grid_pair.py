@@ -36,7 +36,7 @@ class GridPair:
 
     def __post_init__(self) -> None:
         for name, grid in (("generated", self.generated), ("true", self.truth)):
-            grid.require_complete(f"the comparison of scene '{self.scene}' ({name} grid)")
+            grid.validated().require_complete(f"the comparison of scene '{self.scene}' ({name} grid)")
         made, true = self.generated.frames.shape, self.truth.frames.shape
         for what, mine, theirs in (
             ("views x times", tuple(made[:2]), tuple(true[:2])),

@@ -32,7 +32,7 @@ clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as 
 (Wan image-to-video). none: it cannot."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViewTimeGenerator:
     """All that `generate` needs.
 
@@ -133,7 +133,7 @@ class ViewTimeGenerator:
 
     @property
     def attends_separately(self) -> bool:
-        """The arrangement has passes across views, which may be told of a scene that stands still."""
+        """The arrangement has passes across views, whose prompt may ask for a scene that stands still."""
         return self.transformer.config["arrangement"] != "fused"
 
     @property
@@ -153,7 +153,7 @@ class ViewTimeGenerator:
 
 
 def read_training_size(folder: Path) -> GridShape | None:
-    """What a model folder says about its training grids; no weight is read. Raises InputError when it is damaged."""
+    """The training grids recorded in a model folder; no weight is read. Raises InputError when it is damaged."""
     file = folder / "model_index.json"
     index = read_json(file) if file.is_file() else {}
     values = index.get("training_size") if isinstance(index, dict) else None

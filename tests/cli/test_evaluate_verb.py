@@ -53,7 +53,9 @@ def tiny_generator(trained: str = "grid") -> ViewTimeGenerator:
     torch.manual_seed(5)
     config = {**tiny(), "in_channels": 768, "out_channels": 768, "patch_size": (1, 1, 1), "prediction": "sample"}
     transformer = ViewTimeTransformer(**config, trained=trained).eval()
-    return ViewTimeGenerator(transformer, PixelTubelets(), NoTextEncoder(config["text_dim"]), shift=3.0)
+    return ViewTimeGenerator(
+        transformer=transformer, codec=PixelTubelets(), text_encoder=NoTextEncoder(config["text_dim"]), shift=3.0
+    )
 
 
 def test_a_generator_is_measured_at_its_training_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

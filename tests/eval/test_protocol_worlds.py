@@ -13,7 +13,7 @@ import torch
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid, known_pattern
-from fourreal.core.rotations import quat_to_matrix
+from fourreal.core.rotations import matrix_to_quat, quat_multiply, quat_to_matrix
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
 from fourreal.eval.baselines import BASELINES
 from fourreal.eval.image_metrics import psnr
@@ -170,6 +170,21 @@ ELSEWHERE = Similarity(
 )
 
 
+def _moved(scene: GaussianSequence, turn: Similarity) -> GaussianSequence:
+    """The same scene in another world."""
+    quat = matrix_to_quat(turn.rotation)[None]
+    steps = tuple(
+        replace(
+            step,
+            means=turn.scale * step.means @ turn.rotation.T + turn.translation,
+            quats_wxyz=quat_multiply(quat, step.quats_wxyz),
+            scales=turn.scale * step.scales,
+        )
+        for step in scene.steps
+    )
+    return GaussianSequence(steps, scene.seconds, turn.cameras(scene.cameras))
+
+
 def knowing_reconstructor(turn: Similarity = ELSEWHERE) -> Reconstructor:
     """Lifts the true depth through the true cameras, and answers in a world of its own."""
     samples = [held_out_sample(replace(RECON, frames=4, fps=4.0), scene) for scene in range(2)]
@@ -177,7 +192,7 @@ def knowing_reconstructor(turn: Similarity = ELSEWHERE) -> Reconstructor:
     def reconstruct(grid: VideoGrid) -> GaussianSequence:
         sample = next(s for s in samples if torch.equal(s.grid.frames[[0, 2, 5, 7]], grid.frames))
         views = [0, 2, 5, 7]
-        return turn.sequence(lift_grid(sample.grid.select(views=views), sample.depth[views]))
+        return _moved(lift_grid(sample.grid.select(views=views), sample.depth[views]), turn)
 
     return Reconstructor(
         reconstruct,
