@@ -24,12 +24,15 @@ from fourreal.video.quantize import is_quantized, quantize_blocks
 from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
-from fourreal.video.weights import load_model
+from fourreal.video.weights import DELTA_CONFIG, load_model
 
 FirstFrame = Literal["reference", "pasted", "channels", "none"]
 """How a single video takes its first frame. reference: as a known cell, like any other. pasted: as a
 clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as further input channels
 (Wan image-to-video). none: it cannot."""
+
+EXPERTS = ("transformer", "transformer_2")
+"""Subfolders of a model's transformers, the first for high noise, as Wan 2.2 A14B is released."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,8 @@ class ViewTimeGenerator:
         pastes_first_frame: the base takes a clean first latent at diffusion time 0 (Wan 2.2 TI2V).
         image_encoder: CLIP, for Wan 2.1's image-to-video models.
         training_size: the grids it was trained on, where the folder says.
+        transformer_2: the expert for low noise, where there are two (Wan 2.2 A14B); `transformer` then is for high.
+        boundary_ratio: noise levels from this one up are the first expert's.
     """
 
     transformer: ViewTimeTransformer
@@ -50,9 +55,13 @@ class ViewTimeGenerator:
     pastes_first_frame: bool = False
     image_encoder: ImageEncoder | None = None
     training_size: GridShape | None = None
+    transformer_2: ViewTimeTransformer | None = None
+    boundary_ratio: float = 0.0
 
     def __post_init__(self) -> None:
         config = self.transformer.config
+        if self.transformer_2 is not None:
+            _check_experts(self.transformer, self.transformer_2, self.boundary_ratio)
         if config["out_channels"] != self.codec.channels:
             raise InputError(
                 f"the transformer makes latents of {config['out_channels']} channels, the codec has "
@@ -78,7 +87,8 @@ class ViewTimeGenerator:
         Args:
             source: `mini` for the one that comes with the package, a folder, a name in `presets.RELEASED`, or a
                 hub id `owner/name`.
-            delta: folder of view-time weights to lay over a base model.
+            delta: folder of view-time weights to lay over a base model; for two experts a folder with one for each,
+                `transformer` and `transformer_2`.
             weight_type: number format of transformer and UMT5; the VAE stays in float32.
             changes: transformer config values to change, such as `arrangement`.
 
@@ -87,17 +97,18 @@ class ViewTimeGenerator:
         """
         folder = find_model_folder(source)
         index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
-        if (folder / "transformer_2").is_dir():
-            raise InputError(
-                f"{folder} holds two transformers, one for high noise and one for low (Wan 2.2 A14B); only models "
-                "with one are supported, for instance wan2.1-14b"
-            )
         dtype = torch.bfloat16 if weight_type == "int8" else getattr(torch, weight_type)
-        transformer = load_model(folder, delta=delta, dtype=dtype, **changes)
+        deltas = deltas_of_experts(folder, delta)
+        transformer, *others = (
+            load_model(folder, delta=laid, subfolder=name, dtype=dtype, **changes) for name, laid in deltas.items()
+        )
         if weight_type == "int8":
-            quantize_blocks(transformer)
+            for expert in (transformer, *others):
+                quantize_blocks(expert)
         return cls(
             transformer=transformer,
+            transformer_2=others[0] if others else None,
+            boundary_ratio=float(index.get("boundary_ratio") or 0.0),
             codec=load_codec(folder / "vae"),
             text_encoder=load_text_encoder(folder, dtype),
             shift=_released_shift(folder),
@@ -120,16 +131,30 @@ class ViewTimeGenerator:
             use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=self.shift
         )
         index: dict[str, Any] = {"_class_name": type(self).__name__, "expand_timesteps": self.pastes_first_frame}
+        if self.transformer_2 is not None:
+            index["boundary_ratio"] = self.boundary_ratio
         if self.training_size is not None:
             index["training_size"] = to_dict(self.training_size)
         with atomic_folder(folder, overwrite=overwrite) as partial:
-            self.transformer.save_pretrained(partial / "transformer")
+            for name, expert in zip(EXPERTS, self.transformers, strict=False):
+                expert.save_pretrained(partial / name)
             self.codec.save(partial / "vae")
             self.text_encoder.save(partial)
             if self.image_encoder is not None:
                 self.image_encoder.save(partial)
             scheduler.save_pretrained(partial / "scheduler")
             (partial / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def transformers(self) -> tuple[ViewTimeTransformer, ...]:
+        """The transformer, or both experts, in the order of falling noise."""
+        return (self.transformer,) if self.transformer_2 is None else (self.transformer, self.transformer_2)
+
+    def expert(self, sigma: float) -> ViewTimeTransformer:
+        """The transformer for a noise level."""
+        if self.transformer_2 is None or sigma >= self.boundary_ratio:
+            return self.transformer
+        return self.transformer_2
 
     @property
     def attends_separately(self) -> bool:
@@ -150,6 +175,41 @@ class ViewTimeGenerator:
             return "pasted"
         references = config["reference_conditioning"] and (config["trained"] == "grid" or config["context_tokens"])
         return "reference" if references else "none"
+
+
+def deltas_of_experts(folder: Path, delta: str | Path | None) -> dict[str, Path | None]:
+    """The subfolder of each transformer of a model folder, and the view-time weights to lay over it.
+
+    Raises:
+        InputError: an expert is missing, or there are two and view-time weights for one of them only.
+    """
+    index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
+    listed = isinstance(index, dict) and bool((index.get("transformer_2") or [None])[0])
+    if listed and not (folder / "transformer_2").is_dir():
+        raise InputError(f"{folder} lacks transformer_2, which its model_index.json names; the download is incomplete")
+    if not (folder / "transformer_2").is_dir():
+        return {"transformer": None if delta is None else Path(delta)}
+    if delta is None:
+        return dict.fromkeys(EXPERTS)
+    deltas = {name: Path(delta) / name for name in EXPERTS}
+    for name, path in deltas.items():
+        if not (path / DELTA_CONFIG).is_file():
+            raise InputError(
+                f"{folder} has two experts and {delta} holds no view-time weights for {name}; expected a delta in "
+                f"each of {delta}/transformer and {delta}/transformer_2: train both"
+            )
+    return {**deltas}
+
+
+def _check_experts(high: ViewTimeTransformer, low: ViewTimeTransformer, boundary_ratio: float) -> None:
+    differing = [key for key in high.config if key[0] != "_" and high.config[key] != low.config.get(key)]
+    if differing:
+        raise InputError(f"transformer and transformer_2 differ in {', '.join(differing)}; they belong together")
+    if not 0 < boundary_ratio < 1:
+        raise InputError(
+            "a model with a transformer_2 needs a boundary_ratio between 0 and 1 in its model_index.json; "
+            f"got {boundary_ratio}"
+        )
 
 
 def read_training_size(folder: Path) -> GridShape | None:

@@ -16,6 +16,7 @@ from fourreal.core.grid_shape import GridShape
 from fourreal.core.progress import Progress, part_of, silent
 from fourreal.video.generate import check_trained, generate
 from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.offload import leave_device
 from fourreal.video.settings import DEFAULTS, GenerationSettings
 from fourreal.video.single_video import VideoRequest, generate_video
 
@@ -60,6 +61,10 @@ def text_to_grid(
     if shape.views == 1:
         return VideoGrid.complete(row[None], seconds)
     column_settings, grid_settings = (replace(settings, seed=settings.seed + stage) for stage in (1, 2))
+    if starter is not base:
+        leave_device(starter)
     column = generate_video(base, still, first_frame=row[0], settings=column_settings, progress=stages[1])
+    if base is not model:
+        leave_device(base)
     cross = VideoGrid.from_inputs(fixed=row, freeze=column, seconds=seconds)
     return generate(model, cross, prompt, settings=grid_settings, progress=stages[2])
