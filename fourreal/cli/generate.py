@@ -62,11 +62,14 @@ class Generate:
         from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import GridRecord, load_grid
         from fourreal.pipeline import FourDPipeline
+        from fourreal.video.generator import require_freeze_time
         from fourreal.video.weights import is_trained
         from fourreal.video.windows import WindowSize
 
         if self.grid is None and not self.prompt.strip():
             raise InputError("give a grid folder, a --prompt, or both; got neither")
+        if self.grid is None and 1 not in (self.wish.views, self.wish.frames):
+            require_freeze_time(self.model, self.base)
         stored = None if self.grid is None else load_grid(self.grid)
         pipe = FourDPipeline.from_pretrained(
             self.model,

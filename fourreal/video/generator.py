@@ -31,6 +31,10 @@ FirstFrame = Literal["reference", "pasted", "channels", "none"]
 clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as further input channels
 (Wan image-to-video). none: it cannot."""
 
+NEEDS_BASE = (
+    "{} was not trained to make a freeze-time video: it cannot start a video from a given frame; give a base that "
+    "can: --base wan2.2-ti2v-5b (Wan 2.2 TI2V), a Wan image-to-video model, or one of our own"
+)
 EXPERTS = ("transformer", "transformer_2")
 """Subfolders of a model's transformers, the first for high noise, as Wan 2.2 A14B is released."""
 
@@ -162,6 +166,11 @@ class ViewTimeGenerator:
         return self.transformer.config["arrangement"] != "fused"
 
     @property
+    def makes_freeze_time(self) -> bool:
+        """As a base for single videos it can go round a given frame, because it was trained to."""
+        return bool(self.transformer.config["context_tokens"]) or self.first_frame in ("pasted", "channels")
+
+    @property
     def first_frame(self) -> FirstFrame:
         """How a single video takes its first frame.
 
@@ -199,6 +208,26 @@ def deltas_of_experts(folder: Path, delta: str | Path | None) -> dict[str, Path 
                 f"each of {delta}/transformer and {delta}/transformer_2: train both"
             )
     return {**deltas}
+
+
+def require_freeze_time(model: str | Path, base: str | Path | None) -> None:
+    """Refuse a prompt alone where no model was trained to go round a given frame. Reads no weight, downloads an index.
+
+    Args:
+        base: the model for single videos; None for the generator itself.
+
+    Raises:
+        InputError: the base cannot start from a frame; or there is none, and the model has no context tokens.
+    """
+    folder = find_model_folder(base or model, parts=())
+    index, config = (
+        read_json(file) if file.is_file() else {}
+        for file in (folder / "model_index.json", folder / "transformer" / "config.json")
+    )
+    own = bool(config.get("context_tokens"))
+    starts = bool(index.get("expand_timesteps")) or "ImageToVideo" in str(index.get("_class_name"))
+    if not (own or (base is not None and starts)):
+        raise InputError(NEEDS_BASE.format(base or model))
 
 
 def _check_experts(high: ViewTimeTransformer, low: ViewTimeTransformer, boundary_ratio: float) -> None:

@@ -72,9 +72,9 @@ def test_view_time_weights_are_needed_for_both(folder: Path, tmp_path: Path) -> 
             save_delta(tmp_path / "flat", part)
         save_delta(tmp_path / "both" / name, part)
     save_delta(tmp_path / "half" / "transformer", load_model(folder, delta=tmp_path / "both" / "transformer"))
-    with pytest.raises(InputError, match="has two experts and .* holds no view-time weights for transformer_2"):
+    with pytest.raises(InputError, match=r"has two experts and .* holds no view-time weights for transformer_2"):
         ViewTimeGenerator.from_pretrained(folder, delta=tmp_path / "half")
-    with pytest.raises(InputError, match="has two experts and .* holds no view-time weights for transformer"):
+    with pytest.raises(InputError, match=r"has two experts and .* holds no view-time weights for transformer"):
         ViewTimeGenerator.from_pretrained(folder, delta=tmp_path / "flat")
     model = ViewTimeGenerator.from_pretrained(folder, delta=tmp_path / "both")
     grid = VideoGrid.complete(torch.rand(2, 5, 3, 32, 32), torch.arange(5) / 8).with_known("cross")
@@ -90,7 +90,7 @@ def test_a_folder_with_half_of_it_is_refused(folder: Path, tmp_path: Path) -> No
     for part in folder.iterdir():
         if part.name != "transformer_2":
             (half / part.name).symlink_to(part)
-    with pytest.raises(InputError, match="lacks transformer_2, which its model_index.json names"):
+    with pytest.raises(InputError, match="lacks transformer_2, which its model_index"):
         ViewTimeGenerator.from_pretrained(half)
     (half / "transformer_2").symlink_to(folder / "transformer_2")
     index = json.loads((folder / "model_index.json").read_text())
