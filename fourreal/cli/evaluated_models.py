@@ -57,6 +57,11 @@ def find_generator(
         name=_short_name(name),
         identity={"weights": weights_hash(*pipe.generator.transformers), **sampling},
         complete=lambda grid: pipe.complete(grid, settings=settings),
+        complete_prompted=(
+            (lambda grid, prompt: pipe.complete(grid, prompt, settings=settings))
+            if pipe.generator.text_encoder.reads_text
+            else None
+        ),
         trained_on=pipe.generator.training_size or training_size(find_model_folder(name)),
     )
 

@@ -202,6 +202,28 @@ def test_only_models_on_offer_can_be_chosen(service: Service, session: Session, 
         AppSettings(model=("a/model", "b/model"))
 
 
+def test_format_and_offloading_reach_the_run(
+    app_settings: AppSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(app_settings, weight_type="bfloat16", offload="parts")
+    given: list[JobRequest] = []
+
+    def look(request: JobRequest, *_: Any, **__: Any) -> None:
+        given.append(request)
+        raise InputError("seen")
+
+    monkeypatch.setattr("fourreal.app.service.run_job", look)
+    with open_service(asked, tmp_path / "asked") as service:
+        session = service.sessions.open()
+        give(service, session, tmp_path)
+        service.make(session, CHOICES)
+        assert session.scene is not None
+        ends = time.monotonic() + PATIENCE_S
+        while not given and time.monotonic() < ends:
+            time.sleep(0.01)
+    assert (given[0].weight_type, given[0].settings.offload) == ("bfloat16", "parts")
+
+
 def test_the_grid_page_holds_every_cell(tmp_path: Path) -> None:
     frames = torch.stack([moving_square(3), moving_square(3).flip(-1)])
     known = torch.tensor([[True, True, True], [True, False, True]])
