@@ -33,6 +33,7 @@ from fourreal.files.grid_folder import load_grid, save_grid
 from fourreal.files.ply import read_ply
 from fourreal.files.scene_folder import load_scene
 from fourreal.job import stages
+from fourreal.job.request import JobRequest
 
 PATIENCE_S = 300.0
 
@@ -207,9 +208,11 @@ def test_format_and_offloading_reach_the_run(
 ) -> None:
     asked = replace(app_settings, weight_type="bfloat16", offload="parts")
     given: list[JobRequest] = []
+    seen = threading.Event()
 
-    def look(request: JobRequest, *_: Any, **__: Any) -> None:
+    def look(request: JobRequest, *_: object, **__: object) -> None:
         given.append(request)
+        seen.set()
         raise InputError("seen")
 
     monkeypatch.setattr("fourreal.app.service.run_job", look)
@@ -217,10 +220,7 @@ def test_format_and_offloading_reach_the_run(
         session = service.sessions.open()
         give(service, session, tmp_path)
         service.make(session, CHOICES)
-        assert session.scene is not None
-        ends = time.monotonic() + PATIENCE_S
-        while not given and time.monotonic() < ends:
-            time.sleep(0.01)
+        assert seen.wait(PATIENCE_S)
     assert (given[0].weight_type, given[0].settings.offload) == ("bfloat16", "parts")
 
 

@@ -33,8 +33,12 @@ def test_each_expert_denoises_its_own_noise_levels(folder: Path) -> None:
     assert model.transformer_2 is not None
     assert model.boundary_ratio == 0.875
     seen: list[tuple[str, float]] = []
-    for name, part in (("high", model.transformer), ("low", model.transformer_2)):
-        part.register_forward_pre_hook(lambda _, given, name=name: seen.append((name, float(given[1].flatten()[0]))))
+
+    def recorder(name: str):
+        return lambda _, given: seen.append((name, float(given[1].flatten()[0])))
+
+    model.transformer.register_forward_pre_hook(recorder("high"))
+    model.transformer_2.register_forward_pre_hook(recorder("low"))
     both = generate_video(model, REQUEST, settings=SETTINGS)
     sigmas = noise_schedule(4, model.shift)[:-1].tolist()
     assert [name for name, _ in seen] == ["high" if sigma >= 0.875 else "low" for sigma in sigmas]
