@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from fourreal.files.formats import FORMATS
+
 if TYPE_CHECKING:
     from fourreal.core.cameras import Cameras
     from fourreal.files.export import WorldUp
 
-SceneFormat = Literal["ply", "spz", "splat", "sog", "gltf", "4dgs", "usd"]
-CameraFormat = Literal["nerfstudio", "colmap"]
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Export:
 
     path: tyro.conf.Positional[Path]
     """Scene or grid folder."""
-    format: SceneFormat | CameraFormat
+    format: FormatName
     """Format to write."""
     out: Path
     """Folder (one file per time, cameras) or file (4dgs, usd) to write."""
@@ -52,9 +55,8 @@ class Export:
         from fourreal.files.export_cameras import export_cameras
         from fourreal.files.grid_folder import StoredGrid
         from fourreal.files.open_any import folder_kind, open_any
-        from fourreal.files.scene_folder import load_scene
 
-        if self.format == "nerfstudio" or self.format == "colmap":
+        if FORMATS[self.format].holds == "cameras":
             opened = open_any(self.path)
             source = opened.grid if isinstance(opened, StoredGrid) else opened
             export_cameras(source, self.out, self.format, time=self.time, overwrite=self.overwrite)
@@ -64,7 +66,8 @@ class Export:
             raise InputError(
                 f"{self.path} is a grid; it has frames and cameras but no Gaussians to write as {self.format}"
             )
-        scene = load_scene(self.path)
+        scene = open_any(self.path)
+        assert not isinstance(scene, StoredGrid)
         up = _nearest_up(scene.cameras) if self.up == "automatic" else self.up
         with progress_bar(f"export {self.format}") as progress:
             written = export_scene(scene, self.out, self.format, up=up, overwrite=self.overwrite, progress=progress)

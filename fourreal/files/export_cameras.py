@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -13,18 +12,14 @@ from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import write_image
-from fourreal.files.colmap import write_colmap
-from fourreal.files.nerfstudio import write_nerfstudio
+from fourreal.files.formats import FORMATS
 from fourreal.files.posed_images import PosedImages
-
-CameraFormat = Literal["nerfstudio", "colmap"]
-"""nerfstudio: transforms.json and images/. colmap: sparse/0/*.txt and images/, as 3DGS trainers expect."""
 
 
 def export_cameras(
     source: VideoGrid | GaussianSequence,
     target: str | os.PathLike[str],
-    format: CameraFormat,
+    format: str,
     *,
     time: int | None = None,
     overwrite: bool = False,
@@ -35,6 +30,7 @@ def export_cameras(
     images, and (colmap) the Gaussians' centres at `time`, or the first time, as points.
 
     Args:
+        format: a name in `FORMATS`; nerfstudio and colmap hold cameras.
         time: only this column of a grid; all when left out. Both programs expect a world that
             stands still, so give one for anything that moves.
 
@@ -42,23 +38,18 @@ def export_cameras(
         InputError: there are no cameras or no known cells, or the folder exists or cannot be written.
     """
     if isinstance(source, VideoGrid):
-        posed, cells = _grid_images(source, time)
-        points = colors = None
+        posed, frames = _grid_images(source, time)
     else:
-        posed, cells = PosedImages(source.cameras, tuple(f"v{view:03d}.png" for view in range(len(source.cameras)))), []
         step = source.steps[_index(0 if time is None else time, len(source.steps))]
-        points, colors = step.means, step.base_colors
+        names = tuple(f"v{view:03d}.png" for view in range(len(source.cameras)))
+        posed, frames = PosedImages(source.cameras, names, step.means, step.base_colors), []
     with atomic_folder(Path(target), overwrite=overwrite) as partial:
-        for name, frame in cells:
+        for name, frame in zip(posed.names, frames, strict=False):
             write_image(partial / "images" / name, frame)
-        if format == "nerfstudio":
-            paths = tuple(f"images/{name}" for name in posed.names)
-            write_nerfstudio(partial / "transforms.json", PosedImages(posed.cameras, paths))
-        else:
-            write_colmap(partial / "sparse" / "0", posed, points=points, colors=colors)
+        FORMATS[format].load_writer()(partial, posed)
 
 
-def _grid_images(grid: VideoGrid, time: int | None) -> tuple[PosedImages, list[tuple[str, torch.Tensor]]]:
+def _grid_images(grid: VideoGrid, time: int | None) -> tuple[PosedImages, list[torch.Tensor]]:
     if grid.cameras is None:
         raise InputError("this grid has no cameras to export; reconstruct it first, or import it with known cameras")
     cameras = grid.cameras
@@ -72,7 +63,7 @@ def _grid_images(grid: VideoGrid, time: int | None) -> tuple[PosedImages, list[t
         raise InputError("no cell of this grid is known there, so there is no image to export a camera for")
     names = [f"v{view:03d}_t{column:03d}.png" for view, column in picked]
     frames = [grid.frames[view, column] for view, column in picked]
-    return PosedImages(cameras[wanted], tuple(names)), list(zip(names, frames, strict=True))
+    return PosedImages(cameras[wanted], tuple(names)), frames
 
 
 def _index(time: int, times: int) -> int:

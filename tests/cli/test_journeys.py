@@ -88,7 +88,7 @@ def test_page_movie_sheet_and_exports(world: Path, tmp_path: Path) -> None:
     assert read_image(tmp_path / "sheet.png").shape[0] == 3
     for kind in ("ply", "spz", "splat", "gltf"):
         run("export", world / "scene", "--format", kind, "--out", tmp_path / kind)
-        assert len(list((tmp_path / kind).iterdir())) == 3
+        assert len(list((tmp_path / kind).glob("t*"))) == 3
     run("export", world / "scene", "--format", "4dgs", "--out", tmp_path / "scene.4dgs")
     for kind in ("nerfstudio", "colmap"):
         run("export", world / "grid", "--format", kind, "--time", "0", "--out", tmp_path / kind)
@@ -125,7 +125,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     assert "cannot be read as a video" in fails(capsys, "import", "--rows", tmp_path / "text.mp4", *out)
     assert "none of them" in fails(capsys, "import", *out)
     assert "--rows and --fixed" in fails(capsys, "import", "--rows", "a", "--fixed", "b", *out)
-    assert "at least one time" in fails(capsys, "import", "--fixed", "a", "--times", "0", *out)
+    assert "at least one frame" in fails(capsys, "import", "--fixed", "a", "--frames", "0", *out)
     assert "did you mean 'import'" in fails(capsys, "imprt")
     assert "not empty" in fails(
         capsys, "synth", "--out", world, "--seed", 3, *"--views 2 --times 2 --size 16 16".split()

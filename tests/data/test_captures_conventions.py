@@ -133,7 +133,7 @@ def test_neural_3d_video(tmp_path: Path, size) -> None:
     for view, name in enumerate(("cam00", "cam03", "cam11")):
         write_video(tmp_path / "coffee" / f"{name}.mp4", torch.stack([film(cameras[view], t) for t in range(6)]), 30)
     write_poses_bounds(tmp_path / "coffee" / "poses_bounds.npy", cameras)
-    capture = read_neural_3d_video(tmp_path / "coffee", Selection(views=(2, 0), times=(1, 4), size=size))
+    capture = read_neural_3d_video(tmp_path / "coffee", Selection(views=(2, 0), frames=(1, 4), size=size))
     assert capture.view_names == ("cam11", "cam00")
     torch.testing.assert_close(capture.grid.seconds, torch.tensor([0.0, 0.1]), atol=1e-4, rtol=0)
     assert_points_land(capture, [1, 4])
@@ -150,7 +150,7 @@ def test_nvidia_dynamic_scenes(tmp_path: Path, dense: bool) -> None:
     # DynIBaR's file repeats the cameras round robin, one row a frame.
     rows = cameras if not dense else Cameras(*(x[[0, 1, 2, 0]] for x in (cameras.world_to_cam, cameras.intrinsics)), (HEIGHT, WIDTH))  # fmt: skip # noqa: E501
     write_poses_bounds(inside / ("poses_bounds_cvd.npy" if dense else "poses_bounds.npy"), rows)
-    capture = read_nvidia_dynamic(scene, Selection(times=(0, 2, 3)), fps=10)
+    capture = read_nvidia_dynamic(scene, Selection(frames=(0, 2, 3)), fps=10)
     assert capture.view_names == ("cam01", "cam02", "cam03")
     torch.testing.assert_close(capture.grid.seconds, torch.tensor([0.0, 0.2, 0.3]))
     assert_points_land(capture, [0, 2, 3])
@@ -258,7 +258,7 @@ def test_realestate10k(tmp_path: Path, size) -> None:
         numbers += cameras.world_to_cam[view, :3].flatten().tolist()
         lines.append(" ".join([str(stamp), *map(repr, numbers)]))
     (tmp_path / "clip.txt").write_text("\n".join(lines) + "\n")
-    capture = read_realestate10k(tmp_path / "clip.txt", tmp_path / "frames", Selection(size=size))
+    capture = read_realestate10k(tmp_path / "clip.txt", Selection(size=size), frames=tmp_path / "frames")
     assert capture.view_names == ("1000000", "1066734")
     assert_points_land(capture, [0])
 
@@ -271,12 +271,14 @@ def test_per_view_folders_with_an_orbit(tmp_path: Path) -> None:
     for view in range(4):
         for time in range(11):
             write_image(tmp_path / "rose" / f"eval_{view}" / f"{time}.png", film(cameras[view], time))
-    capture = read_view_folders(tmp_path / "rose", OrbitRig(azimuths, elevations, 2.0, fov), Selection(times=(2, 10)))
+    capture = read_view_folders(
+        tmp_path / "rose", Selection(frames=(2, 10)), rig=OrbitRig(azimuths, elevations, 2.0, fov)
+    )
     assert capture.view_names == ("eval_0", "eval_1", "eval_2", "eval_3")
     assert_points_land(capture, [2, 10])
     assert read_view_folders(tmp_path / "rose").grid.cameras is None
     with pytest.raises(InputError, match="4 views but the rig has 2 azimuths"):
-        read_view_folders(tmp_path / "rose", OrbitRig([0.0, 90.0]))
+        read_view_folders(tmp_path / "rose", rig=OrbitRig([0.0, 90.0]))
     (tmp_path / "rose" / "eval_2" / "7.png").unlink()
     with pytest.raises(InputError, match="10 frames but eval_0 has 11"):
         read_view_folders(tmp_path / "rose")
@@ -335,7 +337,7 @@ def test_pose2sim_with_a_bent_lens_and_a_narrower_video(tmp_path: Path) -> None:
         video = torch.stack([film(cameras[view], t, lens) for t in range(4)])
         write_video(tmp_path / "videos" / f"cam{view}.mp4", video if view else video[..., : WIDTH - 8], 60)
     write_qualisys(tmp_path / "calibration" / "Calib.qca.txt", cameras, lens)
-    capture = read_pose2sim(tmp_path, Selection(times=(0, 3), size=(HEIGHT, WIDTH - 8)))
+    capture = read_pose2sim(tmp_path, Selection(frames=(0, 3), size=(HEIGHT, WIDTH - 8)))
     # Video compression adds to the dots' stretching by the lens.
     assert_points_land(capture, [0, 3], tolerance=0.4)
 
@@ -347,7 +349,7 @@ def test_davis_has_a_foreground_and_no_camera(tmp_path: Path) -> None:
         write_image(tmp_path / "JPEGImages" / "480p" / "bear" / f"{time:05d}.jpg", image)
         marked = (image.sum(0) > 0.3).float()[None] * torch.tensor([0.5, 0.0, 0.0])[:, None, None]
         write_image(tmp_path / "Annotations" / "480p" / "bear" / f"{time:05d}.png", marked)
-    capture = read_davis(tmp_path, "bear", Selection(times=(1, 3), size=(48, 64)))
+    capture = read_davis(tmp_path / "JPEGImages" / "480p" / "bear", Selection(frames=(1, 3), size=(48, 64)))
     assert capture.grid.frames.shape == (1, 2, 3, 48, 64)
     assert capture.grid.cameras is None
     assert capture.foreground is not None
@@ -355,6 +357,6 @@ def test_davis_has_a_foreground_and_no_camera(tmp_path: Path) -> None:
     assert float(inside) > 0.3 > 0.1 > float(capture.grid.frames.sum(2)[~capture.foreground].mean())
     (tmp_path / "Annotations" / "480p" / "bear" / "00004.png").unlink()
     with pytest.raises(InputError, match="4 annotations"):
-        read_davis(tmp_path, "bear")
+        read_davis(tmp_path / "JPEGImages" / "480p" / "bear")
     with pytest.raises(InputError, match="is not a folder"):
-        read_davis(tmp_path, "lion")
+        read_davis(tmp_path / "JPEGImages" / "480p" / "lion")

@@ -46,7 +46,7 @@ def read_nvidia_dynamic(folder: str | Path, selection: Selection = ALL, *, fps: 
     if lacking:
         raise InputError(f"{inside / 'mv_images'} lacks {lacking[0]} ({len(lacking)} files missing)")
     chosen = selection.of_views(range(len(names)), inside)
-    times = selection.of_times(range(len(instants)), inside)
+    times = selection.of_frames(range(len(instants)), inside)
     rows, cameras = [], []
     for view in chosen:
         read = [read_picture(instants[time] / names[view], views[view], selection.size) for time in times]
@@ -55,4 +55,11 @@ def read_nvidia_dynamic(folder: str | Path, selection: Selection = ALL, *, fps: 
     seconds = torch.tensor([(time - times[0]) / fps for time in times], dtype=torch.float32)
     grid = grid_of_rows(rows, seconds, cameras, inside)
     labels = tuple(Path(names[view]).stem for view in chosen)
-    return Capture(grid, folder.name, labels, "NVIDIA Dynamic Scenes", LICENCE, near_far=near_far[chosen])
+    return Capture(
+        grid=grid,
+        name=folder.name,
+        view_names=labels,
+        source="NVIDIA Dynamic Scenes",
+        licence=LICENCE,
+        near_far=near_far[chosen],
+    )

@@ -3,7 +3,7 @@
     CLIP.txt              line 1: the video's address; then one line a frame of 19 columns:
                           timestamp in microseconds, fx fy cx cy in units of width and height,
                           two zeros, the 3 x 4 world-to-camera matrix row by row
-    FRAMES/TIMESTAMP.png  (or .jpg) frames named by their timestamps
+    CLIP/TIMESTAMP.png    (or .jpg) frames named by their timestamps
 
 OpenCV axes. The camera moves through a scene that stands still: a freeze-time video, V x 1.
 
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.media import IMAGE_SUFFIXES, probe_clip
+from fourreal.core.reading import read_text, reading
 from fourreal.data.captures.capture import (
     ALL,
     CalibratedView,
@@ -36,7 +37,7 @@ LICENCE = "camera annotations CC-BY-4.0 (Google); the videos belong to their mak
 
 
 def read_realestate10k(
-    poses: str | Path, frames: str | Path, selection: Selection = ALL, *, source: str = "RealEstate10K"
+    poses: str | Path, selection: Selection = ALL, *, frames: str | Path | None = None, source: str = "RealEstate10K"
 ) -> Capture:
     """A clip as a V x 1 grid: one view a frame that is there, in order of time.
 
@@ -44,13 +45,14 @@ def read_realestate10k(
 
     Args:
         poses: the clip's text file.
-        frames: the folder of its frames.
+        frames: the folder of its frames; by default the folder of the text file's name without suffix.
         source: "ACID" for that benchmark, whose files are alike.
 
     Raises:
         InputError: the text is of another kind, or no line has a frame, or a frame has no line.
     """
-    poses, frames = Path(poses), require_folder(frames)
+    poses = Path(poses)
+    frames = require_folder(frames or poses.with_suffix(""))
     lines = read_pose_lines(poses)
     files = {p.stem: p for p in frames.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES}
     strangers = sorted(set(files) - set(lines))
@@ -72,7 +74,13 @@ def read_realestate10k(
         rows.append(image[None])
         cameras.append(camera)
     grid = grid_of_rows(rows, torch.zeros(1), cameras, frames)
-    return Capture(grid, poses.stem, tuple(chosen), source, LICENCE)
+    return Capture(
+        grid=grid,
+        name=poses.stem,
+        view_names=tuple(chosen),
+        source=source,
+        licence=LICENCE,
+    )
 
 
 def read_pose_lines(path: Path) -> dict[str, Float64[Tensor, "18"]]:
@@ -81,20 +89,14 @@ def read_pose_lines(path: Path) -> dict[str, Float64[Tensor, "18"]]:
     Raises:
         InputError: there is no pose line, or one is broken.
     """
-    try:
-        rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read; expected a RealEstate10K text file") from error
+    rows = [line.split() for line in read_text(path, "a RealEstate10K text file").splitlines() if line.strip()]
     first = next((i for i, row in enumerate(rows) if len(row) == COLUMNS), None)
     if first is None:
         raise InputError(f"{path} has no line of {COLUMNS} columns; expected a RealEstate10K text file")
     poses = {}
     for number, row in enumerate(rows[first:], first + 1):
-        try:
-            stamp, values = int(row[0]), [float(value) for value in row[1:]]
-        except ValueError as error:
-            raise InputError(f"{path}: line {number} holds something other than numbers") from error
-        if len(values) != COLUMNS - 1:
+        if len(row) != COLUMNS:
             raise InputError(f"{path}: line {number} has {len(row)} columns; expected {COLUMNS}")
-        poses[str(stamp)] = torch.tensor(values, dtype=torch.float64)
+        with reading(path, f"numbers in line {number}"):
+            poses[str(int(row[0]))] = torch.tensor([float(value) for value in row[1:]], dtype=torch.float64)
     return poses

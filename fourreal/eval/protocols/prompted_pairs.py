@@ -110,7 +110,7 @@ def read_pair(folder: Path, size: GridShape) -> PromptedPair:
     Raises:
         InputError: a video is missing or cannot be read.
     """
-    sampling = Sampling(times=size.frames, size=size.image_size)
+    sampling = Sampling(frames=size.frames, size=size.image_size)
     found = grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=size.views)
     file = folder / "prompt.txt"
     prompt = file.read_text(encoding="utf-8").strip() if file.is_file() else ""

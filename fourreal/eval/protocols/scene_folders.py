@@ -40,14 +40,14 @@ def narrowed(selection: Selection, extent: Extent) -> Selection:
     """
     for name, chosen, wanted in (
         ("views", selection.views, extent.views),
-        ("times", selection.times, extent.times),
+        ("times", selection.frames, extent.times),
     ):
         if wanted is not None and chosen is not None and wanted > len(chosen):
             raise InputError(f"{wanted} {name} were asked for; this protocol has {len(chosen)}")
     return replace(
         selection,
         views=None if selection.views is None else selection.views[: extent.views],
-        times=None if selection.times is None else selection.times[: extent.times],
+        frames=None if selection.frames is None else selection.frames[: extent.times],
         size=extent.size or selection.size,
     )
 

@@ -140,7 +140,7 @@ def _table(
         opened,
         "row",
         named,
-        {"data": str(folder), "views": selection.views, "times": selection.times, "image_size": selection.size},
+        {"data": str(folder), "views": selection.views, "times": selection.frames, "image_size": selection.size},
         scans,
         paper=(paper,),
         notes=changes(extent),

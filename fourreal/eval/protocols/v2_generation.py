@@ -191,4 +191,4 @@ def _warping_error(made: VideoGrid, models: Models) -> WarpingError | str:
 
 
 def _settings(data: Path, selection: Selection) -> dict[str, object]:
-    return {"data": str(data), "views": selection.views, "times": selection.times, "image_size": selection.size}
+    return {"data": str(data), "views": selection.views, "times": selection.frames, "image_size": selection.size}

@@ -102,7 +102,7 @@ def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WH
         _require_views(folder, views, inputs + 1)
         shown = linspace_indices(views, inputs)
         hidden = [view for view in range(views) if view not in shown]
-        grid = read_neural_3d_video(folder, Selection((*shown, *hidden), base.times, base.size)).grid
+        grid = read_neural_3d_video(folder, Selection((*shown, *hidden), base.frames, base.size)).grid
         return _split(grid, inputs)
 
     table = LookingAround(
@@ -111,7 +111,7 @@ def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WH
         scenes,
         opened,
         True,
-        {"data": str(data), "inputs": inputs, "times": base.times, "image_size": base.size},
+        {"data": str(data), "inputs": inputs, "times": base.frames, "image_size": base.size},
         paper=(paper_numbers.V2_TABLE_7,),
         notes=changes(extent),
     )
@@ -134,7 +134,7 @@ def v2_table_s6(data: str | os.PathLike[str], models: Models, extent: Extent = W
     data = require_scenes(data, scenes, "NVIDIA Dynamic Scenes")
     shown = narrowed(Selection(NVIDIA_VIEWS, TIMES, SCENE_SIZE), extent)
     assert shown.views is not None
-    hidden = Selection((*shown.views, *NVIDIA_HELD_OUT), shown.times, shown.size)
+    hidden = Selection((*shown.views, *NVIDIA_HELD_OUT), shown.frames, shown.size)
 
     def opened(scene: str) -> InputsAndTargets:
         split = _split(read_nvidia_dynamic(data / scene, hidden).grid, len(hidden.views or ()) - len(NVIDIA_HELD_OUT))
@@ -147,7 +147,13 @@ def v2_table_s6(data: str | os.PathLike[str], models: Models, extent: Extent = W
         scenes,
         opened,
         True,
-        {"data": str(data), "views": shown.views, "targets": NVIDIA_HELD_OUT, "times": shown.times, "size": shown.size},
+        {
+            "data": str(data),
+            "views": shown.views,
+            "targets": NVIDIA_HELD_OUT,
+            "times": shown.frames,
+            "size": shown.size,
+        },
         generates=True,
         paper=(paper_numbers.V2_TABLE_S6,),
         notes=changes(extent),
