@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
+import typing
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -33,14 +36,13 @@ def test_links_and_verbs_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_flags_in_commands_exist(page: Path) -> None:
     """Every --flag of a `fourreal` command in the docs is a field of that verb."""
-    import dataclasses
     import importlib
 
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     for verb, rest in re.findall(r"^fourreal +([a-z]+)([^\n#]*)", text, flags=re.MULTILINE):
         module, name, _ = VERBS[verb]
         cls = getattr(importlib.import_module(f"fourreal.cli.{module}"), name)
-        fields = {field.name for field in dataclasses.fields(cls)}
+        fields = _flags(cls)
         for flag in re.findall(r"--([a-z][a-z0-9-]*)", rest):
             if flag == "help":
                 continue
@@ -48,11 +50,20 @@ def test_flags_in_commands_exist(page: Path) -> None:
             assert known in fields or known.removeprefix("no_") in fields, f"fourreal {verb} has no --{flag}"
 
 
+def _flags(settings: type) -> set[str]:
+    """Names of a verb's fields, and of the fields of the settings that it holds whole."""
+    hints = typing.get_type_hints(settings)
+    names = set(hints)
+    for hint in hints.values():
+        names |= {name for part in (hint, *typing.get_args(hint)) if is_dataclass(part) for name in _flags(part)}
+    return names
+
+
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     # Fewer steps and no alignment walk the same lines in seconds.
-    monkeypatch.setattr("fourreal.recon.reconstruct.aligns", lambda *_: False)
+    monkeypatch.setattr(importlib.import_module("fourreal.recon.reconstruct"), "aligns", lambda *_: False)
     space: dict = {}
     exec(code.replace("steps=8", "steps=1"), space)
     assert space["grid"].known.all()

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from fourreal.files.formats import FORMATS
+from fourreal.files.formats import CAMERA_FORMATS, SCENE_FORMATS
 
 if TYPE_CHECKING:
+    Format = str
     from fourreal.core.cameras import Cameras
     from fourreal.files.export import WorldUp
-
-    FormatName = str
 else:
-    FormatName = Literal[tuple(FORMATS)]
+    Format = Literal[(*SCENE_FORMATS, *CAMERA_FORMATS)]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Export:
 
     path: tyro.conf.Positional[Path]
     """Scene or grid folder."""
-    format: FormatName
+    format: Format
     """Format to write."""
     out: Path
     """Folder (one file per time, cameras) or file (4dgs, usd) to write."""
@@ -55,8 +54,9 @@ class Export:
         from fourreal.files.export_cameras import export_cameras
         from fourreal.files.grid_folder import StoredGrid
         from fourreal.files.open_any import folder_kind, open_any
+        from fourreal.files.scene_folder import load_scene
 
-        if FORMATS[self.format].holds == "cameras":
+        if self.format in CAMERA_FORMATS:
             opened = open_any(self.path)
             source = opened.grid if isinstance(opened, StoredGrid) else opened
             export_cameras(source, self.out, self.format, time=self.time, overwrite=self.overwrite)
@@ -66,8 +66,7 @@ class Export:
             raise InputError(
                 f"{self.path} is a grid; it has frames and cameras but no Gaussians to write as {self.format}"
             )
-        scene = open_any(self.path)
-        assert not isinstance(scene, StoredGrid)
+        scene = load_scene(self.path)
         up = _nearest_up(scene.cameras) if self.up == "automatic" else self.up
         with progress_bar(f"export {self.format}") as progress:
             written = export_scene(scene, self.out, self.format, up=up, overwrite=self.overwrite, progress=progress)

@@ -5,46 +5,36 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
-from fourreal.data.captures.readers import READERS
-
-if TYPE_CHECKING:
-    from fourreal.core.grid import VideoGrid
-    from fourreal.files.grid_folder import GridRecord
-
-    ReaderName = str
-else:
-    ReaderName = Literal[tuple(READERS)]
-
-
-_BENCHMARK: Any = tyro.conf.arg(
-    metavar="NAME PATH", help=f"A scene of a data set: its name and where it lies. Names: {', '.join(READERS)}."
-)
 
 
 @dataclass(frozen=True)
 class ImportFootage:
     """Turn real footage into a view x time grid folder.
 
-    Give synchronised cameras (--rows), one picture a cell (--cells), a fixed-view video (--fixed), a
+    Give synchronised cameras (--rows), one picture a cell (--cells), a scene of a
+    benchmark (--benchmark), a fixed-view video (--fixed), a
     freeze-time video or photo folder (--freeze), or the last two together: their first frames must be
-    one picture, and a note says how far they are apart when they are not. Or give a scene of a data set
-    (--benchmark): its cameras are kept, lens distortion is taken out. docs/captures.md has every layout.
+    one picture, and you are told how far they are apart when they are not.
 
     Examples:
         fourreal import --rows cam0.mp4 cam1.mp4 cam2.mp4 --frames 13 --size 256 256 --out grid
         fourreal import --cells 'shots/cam{v}_t{t}.png' --out grid
+        fourreal import --benchmark llff fern --size 256 384 --out grid
         fourreal import --fixed clip.mp4 --freeze orbit.mp4 --fps 8 --frames 13 --views 8 --out grid
-        fourreal import --benchmark davis DAVIS/JPEGImages/480p/bear --frames 13 --size 256 256 --out grid
     """
 
     out: Path
     """Folder to write the grid to."""
+    benchmark: Annotated[tuple[str, Path] | None, tyro.conf.arg(metavar="NAME PATH")] = None
+    """A scene of a benchmark in its own layout: colmap, davis, diffusion4d, llff, neural-3d-video, nvidia-dynamic,
+    pose2sim, realestate10k, transforms-json or view-folders; docs/captures.md says what each reads. --views and
+    --frames then take the first ones."""
     rows: tuple[Path, ...] = ()
     """One clip (video, GIF or image folder) per camera, all of one length."""
     cells: str | None = None
@@ -53,11 +43,10 @@ class ImportFootage:
     """A clip from a camera that stands still: the first row."""
     freeze: Path | None = None
     """A clip or photo folder that moves round a frozen moment: the first column."""
-    benchmark: Annotated[tuple[ReaderName, Path] | None, _BENCHMARK] = None
     frames: int | None = None
     """How many columns. With --fps the first ones at that rate, else evenly over the clip."""
     views: int | None = None
-    """How many rows to take of --freeze or --benchmark, evenly; without these, how many to leave open (8)."""
+    """How many rows to take of --freeze, evenly; without it, how many to leave open (8)."""
     fps: float | None = None
     """Columns per second; the footage's own when left out (images: 1)."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
@@ -76,18 +65,33 @@ class ImportFootage:
     """Replace the folder if it exists."""
 
     def run(self) -> None:
-        from fourreal.core.plain_text import plain
-        from fourreal.files.grid_folder import save_grid
+        from fourreal.data import footage
+        from fourreal.files.grid_folder import GridRecord, save_grid
         from fourreal.view.contact_sheet import write_contact_sheet
 
-        names = ("rows", "cells", "fixed", "freeze", "benchmark")
-        given = [name for name in names if getattr(self, name)]
+        given = [name for name in ("benchmark", "rows", "cells", "fixed", "freeze") if getattr(self, name)]
         if not given or (len(given) > 1 and given != ["fixed", "freeze"]):
             raise InputError(
-                "give --rows, or --cells, or --fixed, or --freeze, or --fixed and --freeze together, or --benchmark; "
+                "give --benchmark, or --rows, or --cells, or --fixed, or --freeze, or --fixed and --freeze together; "
                 f"got {' and '.join('--' + name for name in given) or 'none of them'}"
             )
-        grid, record = self._scene() if self.benchmark else self._footage()
+        sampling = footage.Sampling(self.frames, self.fps, self.size, self.start, self.end)
+        source, licence = self.source, self.licence
+        if self.benchmark:
+            from fourreal.data.captures.capture import Selection
+            from fourreal.data.captures.readers import read_benchmark
+
+            views, times = (None if count is None else tuple(range(count)) for count in (self.views, self.frames))
+            capture = read_benchmark(*self.benchmark, Selection(views, times, self.size))
+            grid, source, licence = capture.grid, source or capture.source, licence or capture.licence
+        elif self.rows:
+            grid = footage.grid_from_cameras(self.rows, sampling)
+        elif self.cells:
+            grid = footage.grid_from_cells(self.cells, sampling)
+        else:
+            with printed_notes():
+                grid = footage.grid_from_videos(self.fixed, self.freeze, sampling, self.views).grid
+        record = GridRecord(source=source or ", ".join(self._inputs()), licence=licence)
         save_grid(self.out, grid, record=record, storage=self.storage, overwrite=self.overwrite)
         sheet = self.out.with_name(f"{self.out.name}_contact.png")
         write_contact_sheet(sheet, grid)
@@ -96,35 +100,6 @@ class ImportFootage:
             f"{self.out}: {grid.num_views} views x {grid.num_times} times at (height, width) {grid.image_size}, "
             f"{known} of {grid.known.numel()} cells known\n{sheet}: what it looks like"
         )
-        if self.benchmark:
-            print(f"{plain(record.source)}; licence: {plain(record.licence)}")
-
-    def _footage(self) -> tuple[VideoGrid, GridRecord]:
-        from fourreal.data import footage
-        from fourreal.files.grid_folder import GridRecord
-
-        sampling = footage.Sampling(self.frames, self.fps, self.size, self.start, self.end)
-        record = GridRecord(source=self.source or ", ".join(map(str, self._inputs())), licence=self.licence)
-        if self.rows:
-            return footage.grid_from_cameras(self.rows, sampling), record
-        if self.cells:
-            return footage.grid_from_cells(self.cells, sampling), record
-        with printed_notes():
-            return footage.grid_from_videos(self.fixed, self.freeze, sampling, self.views).grid, record
-
-    def _scene(self) -> tuple[VideoGrid, GridRecord]:
-        from fourreal.data.captures.capture import Selection
-        from fourreal.data.captures.readers import read_capture
-        from fourreal.files.grid_folder import GridRecord
-
-        assert self.benchmark is not None
-        if self.fps is not None or self.start != 0 or self.end != math.inf:
-            raise InputError("--fps, --start and --end are for footage; with --benchmark give --frames and --views")
-        name, path = self.benchmark
-        selection = Selection(size=self.size, num_views=self.views, num_frames=self.frames)
-        capture = read_capture(name, path, selection)
-        source = self.source or f"{capture.source}, {capture.name}"
-        return capture.grid, GridRecord(source=source, licence=self.licence or capture.licence)
 
     def _inputs(self) -> list[str]:
         """File names without their folders: a path of this machine is nobody else's business."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fourreal.train.recipe import ReconStage, VideoStage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Synth:
     """Render procedural 4D worlds: grids with exact depth and cameras, and their scenes.
 
@@ -30,7 +30,7 @@ class Synth:
 
     Examples:
         fourreal synth --out out/demo
-        fourreal synth --out out/worlds --count 16 --views 8 --times 13 --no-scene
+        fourreal synth --out out/worlds --count 16 --views 8 --frames 13 --no-scene
         fourreal synth --shards --recipe base --count 4000 --workers 8 --out out/shards
     """
 
@@ -42,16 +42,16 @@ class Synth:
     """How many worlds."""
     views: int = 8
     """Rows of the grid."""
-    times: int = 13
+    frames: int = 13
     """Columns of the grid."""
     size: Annotated[tuple[int, int], tyro.conf.arg(metavar="HEIGHT WIDTH")] = (192, 192)
     """Frame size."""
     fps: float = 8.0
     """Columns per second."""
     background: Literal["mixed", "ground", "walls", "white"] = "mixed"
-    """Where the objects are; mixed lets the seed decide."""
+    """Surroundings of the objects; mixed: by the seed."""
     actors: Literal["any", "animated", "physics"] = "any"
-    """What leads the action: jointed things that move by themselves, things that fall, roll and collide, or either."""
+    """What moves: jointed things that move by themselves, things that fall, roll and collide, or either."""
     arc: Annotated[tuple[float, float], tyro.conf.arg(metavar="LOW HIGH")] = (40.0, 70.0)
     """Range of the angle between the first and the last view, degrees."""
     scene: bool = True
@@ -99,7 +99,7 @@ class Synth:
                 progress(index + 1, self.count)
         if self.count == 1:
             print(caption)
-        print(f"{self.out}: {self.count} world{'s' * (self.count > 1)}, {self.views} views x {self.times} times each")
+        print(f"{self.out}: {self.count} world{'s' * (self.count > 1)}, {self.views} views x {self.frames} frames each")
 
     def _write(self, folder: Path, config: WorldConfig, seed: int, device: torch.device) -> str:
         from fourreal.data.worlds import make_world, render_world
@@ -132,7 +132,7 @@ class Synth:
 
         return WorldConfig(
             views=self.views,
-            frames=self.times,
+            frames=self.frames,
             height=self.size[0],
             width=self.size[1],
             fps=self.fps,
@@ -161,10 +161,8 @@ class Synth:
                 device=resolve_device(self.device),
                 progress=progress,
             )
-        worlds = config.worlds
-        size = f"{worlds.views} views x {worlds.frames} times of {worlds.image_size[0]} x {worlds.image_size[1]}"
         megabytes = sum(shard.stat().st_size for shard in written) / 1e6
-        print(f"{self.out}: {self.count} samples of {size} in {len(written)} shards, {megabytes:.1f} MB")
+        print(f"{self.out}: {self.count} samples of {config.worlds} in {len(written)} shards, {megabytes:.1f} MB")
 
     def _mixture(self) -> MixtureConfig:
         """What the shards show: a recipe's stage, or the paper's shares in the size given."""
@@ -176,7 +174,7 @@ class Synth:
                 raise InputError(f"the stage '{self.stage}' belongs to a recipe; name it with --recipe")
             if self.actors != "any":
                 raise InputError("shards mix animated and physics worlds by the paper's shares; leave --actors out")
-            return MixtureConfig(self._worlds(), kind_sampling="actors", seed=self.seed)
+            return MixtureConfig(worlds=self._worlds(), kind_sampling="actors", seed=self.seed)
         asked = [name for name in OF_WORLDS if getattr(self, name) != getattr(Synth, name)]
         if asked:
             raise InputError(f"the recipe '{self.recipe}' says what worlds to make; leave --{asked[0]} out")
@@ -190,7 +188,7 @@ class Synth:
         return replace(recipe.stages[number].mixture, seed=self.seed * 100 + number)
 
 
-OF_WORLDS = ("views", "times", "size", "fps", "background", "actors", "arc")
+OF_WORLDS = ("views", "frames", "size", "fps", "background", "actors", "arc")
 
 
 def _is_of_grids(stage: VideoStage | ReconStage) -> bool:

@@ -1,35 +1,38 @@
-"""Public names of a room that are imported on first use, so that importing the room needs no torch."""
+"""Public names of a room that load on first use, so that `import fourreal.video` needs no torch."""
 
 from __future__ import annotations
 
-import ast
 import importlib
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+import sys
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 
-def lazy_names(room: str, file: str) -> Callable[[str], Any]:
-    """`__getattr__` of a package whose `__init__.py` imports its public names under `if TYPE_CHECKING:`.
+def install_lazy_names(room: str, home: Mapping[str, str]) -> None:
+    """Give a package public names and `__all__`.
 
-    The imports stand once, where type checkers and editors read them, and are carried out name by name.
+    A public name may be that of a file beside it (`recon/reconstruct.py` holds `reconstruct`): importing the file
+    binds it to the package under its own name, which must not hide the function. Files stay importable by path.
 
     Args:
         room: the package's `__name__`.
-        file: its `__file__`.
+        home: name -> module that holds it.
     """
 
-    @cache
-    def homes() -> dict[str, str]:
-        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
-        blocks = [node for node in tree.body if isinstance(node, ast.If)]
-        imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
-        return {alias.name: node.module or "" for node in imports for alias in node.names}
-
-    def attribute(name: str) -> Any:
-        if name.startswith("__") or name not in homes():
+    class Room(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            if name in home:
+                return getattr(importlib.import_module(home[name]), name)
             raise AttributeError(f"module '{room}' has no attribute '{name}'")
-        return getattr(importlib.import_module(homes()[name]), name)
 
-    return attribute
+        def __setattr__(self, name: str, value: object) -> None:
+            if not (name in home and isinstance(value, ModuleType)):
+                super().__setattr__(name, value)
+
+        def __dir__(self) -> list[str]:
+            return sorted(home)
+
+    package = sys.modules[room]
+    package.__class__ = Room
+    package.__dict__["__all__"] = sorted(home)

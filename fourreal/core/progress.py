@@ -1,4 +1,4 @@
-"""One calm progress bar with an honest time left; plain lines where there is no terminal.
+"""One progress bar with the time left; plain lines where there is no terminal.
 
 The estimate is the mean pace since the first report, which needs no tuning and does not jump. What was done before
 that report does not count: the first step often pays for compilation, and a resumed job begins far from zero.
@@ -25,6 +25,15 @@ class Progress(Protocol):
 
 def silent(done: int, total: int) -> None:
     """A `Progress` that shows nothing."""
+
+
+def part_of(progress: Progress, number: int, count: int) -> Progress:
+    """Progress of one of `count` jobs as progress of all of them; jobs of different lengths count alike."""
+
+    def report(done: int, total: int) -> None:
+        progress(number * total + done, count * total)
+
+    return report
 
 
 def set_quiet(quiet: bool) -> None:

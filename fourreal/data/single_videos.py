@@ -1,7 +1,7 @@
 """Single videos in two modes, with random parts given: what a base video model is trained on.
 
 A dynamic video is one view of a world over time; a freeze-time video is a camera's way round a world that
-stands still. Both come as grids of one view, and the model is told which it is.
+stands still. Both come as grids of one view, and the mode is an input of the model.
 
 Source: 4Real-Video, section 3.1 ("Freeze-time and dynamic video generation", "Masked training").
 """

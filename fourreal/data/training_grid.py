@@ -26,13 +26,13 @@ view. static: a scene that stands still, repeated at every time. dynamic: a sing
 freeze_time: a single video of a camera moving through a still scene."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingGrid:
     """A complete grid and which of its cells the model is given.
 
     Attributes:
-        references: cells given to the model; the others it has to make.
-        depth: z-depth of every pixel, for worlds; None where nobody knows it.
+        references: cells given to the model; the others it has to generate.
+        depth: z-depth of every pixel, for worlds; None where it is not known.
         reverse: the views run backwards.
     """
 
@@ -83,4 +83,12 @@ def reversed_views(sample: TrainingGrid) -> TrainingGrid:
 def from_world(kind: SampleKind, made: GridSample) -> TrainingGrid:
     """A rendered world with nothing given to the model yet."""
     nothing = torch.zeros(made.grid.num_views, made.grid.num_times, dtype=torch.bool)
-    return TrainingGrid(kind, made.grid, nothing, made.caption, made.source, made.licence, made.depth)
+    return TrainingGrid(
+        kind=kind,
+        grid=made.grid,
+        references=nothing,
+        caption=made.caption,
+        source=made.source,
+        licence=made.licence,
+        depth=made.depth,
+    )

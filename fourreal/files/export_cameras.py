@@ -8,12 +8,14 @@ from pathlib import Path
 import torch
 
 from fourreal.core.atomic import atomic_folder
+from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import write_image
-from fourreal.files.formats import FORMATS
-from fourreal.files.posed_images import PosedImages
+from fourreal.files.colmap import write_colmap
+from fourreal.files.formats import CAMERA_FORMATS
+from fourreal.files.nerfstudio import write_nerfstudio
 
 
 def export_cameras(
@@ -30,26 +32,33 @@ def export_cameras(
     images, and (colmap) the Gaussians' centres at `time`, or the first time, as points.
 
     Args:
-        format: a name in `FORMATS`; nerfstudio and colmap hold cameras.
         time: only this column of a grid; all when left out. Both programs expect a world that
             stands still, so give one for anything that moves.
 
     Raises:
         InputError: there are no cameras or no known cells, or the folder exists or cannot be written.
     """
+    if format not in CAMERA_FORMATS:
+        raise InputError(f"there is no camera format '{format}'; expected {', '.join(CAMERA_FORMATS)}")
     if isinstance(source, VideoGrid):
-        posed, frames = _grid_images(source, time)
+        cameras, names, frames = _grid_images(source, time)
+        points = colors = None
     else:
+        cameras, names, frames = source.cameras, [f"v{view:03d}.png" for view in range(len(source.cameras))], []
         step = source.steps[_index(0 if time is None else time, len(source.steps))]
-        names = tuple(f"v{view:03d}.png" for view in range(len(source.cameras)))
-        posed, frames = PosedImages(source.cameras, names, step.means, step.base_colors), []
+        points, colors = step.means, step.base_colors
+    if not names:
+        raise InputError("expected at least one camera; got none")
     with atomic_folder(Path(target), overwrite=overwrite) as partial:
-        for name, frame in zip(posed.names, frames, strict=False):
+        for name, frame in zip(names, frames, strict=bool(frames)):
             write_image(partial / "images" / name, frame)
-        FORMATS[format].load_writer()(partial, posed)
+        if format == "nerfstudio":
+            write_nerfstudio(partial / "transforms.json", cameras, [f"images/{name}" for name in names])
+        else:
+            write_colmap(partial / "sparse" / "0", cameras, names, points=points, colors=colors)
 
 
-def _grid_images(grid: VideoGrid, time: int | None) -> tuple[PosedImages, list[torch.Tensor]]:
+def _grid_images(grid: VideoGrid, time: int | None) -> tuple[Cameras, list[str], list[torch.Tensor]]:
     if grid.cameras is None:
         raise InputError("this grid has no cameras to export; reconstruct it first, or import it with known cameras")
     cameras = grid.cameras
@@ -63,7 +72,7 @@ def _grid_images(grid: VideoGrid, time: int | None) -> tuple[PosedImages, list[t
         raise InputError("no cell of this grid is known there, so there is no image to export a camera for")
     names = [f"v{view:03d}_t{column:03d}.png" for view, column in picked]
     frames = [grid.frames[view, column] for view, column in picked]
-    return PosedImages(cameras[wanted], tuple(names)), frames
+    return cameras[wanted], names, frames
 
 
 def _index(time: int, times: int) -> int:

@@ -135,7 +135,7 @@ def load_grid(folder: str | os.PathLike[str], *, verify: bool = False) -> Stored
         for time, frame in read(row, times, image_size).items():
             frames[view, time] = frame
     with reading(manifest.where):
-        grid = VideoGrid(frames, known, seconds, cameras)
+        grid = VideoGrid(frames, known, seconds, cameras).validated()
         return StoredGrid(grid, _read_record(manifest, folder, grid))
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from fourreal.core.atomic import atomic_file
-from fourreal.files.camera_entries import CONVENTION, to_entries
-from fourreal.files.posed_images import PosedImages
+from fourreal.core.cameras import Cameras
+from fourreal.files.camera_entries import CONVENTION, require_no_skew, to_entries
 
 
-def write_nerfstudio(folder: Path, posed: PosedImages) -> None:
-    """Write `transforms.json` beside `images/`, atomically; points are left out.
+def write_nerfstudio(path: str | Path, cameras: Cameras, names: Sequence[str]) -> None:
+    """Write a `transforms.json`, atomically.
 
     Raises:
         InputError: intrinsics with skew, or the file cannot be written.
     """
-    posed.require_no_skew("nerfstudio")
-    shared, entries = to_entries(posed.cameras)
-    frames = [{"file_path": f"images/{name}"} | entry for name, entry in zip(posed.names, entries, strict=True)]
-    with atomic_file(folder / "transforms.json") as partial:
+    require_no_skew(cameras, "nerfstudio")
+    shared, entries = to_entries(cameras)
+    frames = [{"file_path": name} | entry for name, entry in zip(names, entries, strict=True)]
+    with atomic_file(path) as partial:
         text = json.dumps({"convention": CONVENTION, **shared, "frames": frames}, indent=1, allow_nan=False)
         partial.write_text(text + "\n", encoding="utf-8")

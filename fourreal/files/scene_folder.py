@@ -106,7 +106,7 @@ def load_scene(
     seconds = torch.tensor([entry.number("seconds") for entry in entries], dtype=torch.float64).float()
     steps = tuple(_read_step(entry, folder) for entry in entries)
     with reading(manifest.where):
-        return GaussianSequence(steps, seconds, cameras)
+        return GaussianSequence(steps, seconds, cameras).validated()
 
 
 def load_scene_record(folder: str | os.PathLike[str]) -> SceneRecord:
@@ -158,7 +158,7 @@ def _read_cameras(manifest: Fields) -> Cameras:
         if matrix[1][0] != 0 or matrix[2] != [0, 0, 1]:
             raise InputError(f"{entry.where}.intrinsics: expected [fx skew cx] [0 fy cy] [0 0 1], got {matrix}")
     with reading(f"{manifest.where}: cameras"):
-        return Cameras(_stack(poses, 4), _stack(intrinsics, 3), read_image_size(manifest))
+        return Cameras(_stack(poses, 4), _stack(intrinsics, 3), read_image_size(manifest)).validated()
 
 
 def _stack(matrices: list[list[list[float]]], side: int) -> Float[Tensor, "N side side"]:
@@ -177,7 +177,7 @@ def _read_step(entry: Fields, folder: Path) -> Gaussians:
             came = f"{tensors[name].dtype}" if name in tensors else "none"
             raise InputError(f"{path}: expected a float32 tensor '{name}', got {came}")
     with reading(path):
-        step = Gaussians(**{name: tensors[name] for name in _TENSORS})
+        step = Gaussians(**{name: tensors[name] for name in _TENSORS}).validated()
     if len(step) != count:
         raise InputError(f"{path}: expected {count} Gaussians as {SCENE_MANIFEST} says, got {len(step)}")
     return step

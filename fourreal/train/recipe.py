@@ -11,7 +11,7 @@ from fourreal.recon.config import ReconConfig
 from fourreal.video.trainable import What
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
     """How parameters move.
 
@@ -35,7 +35,7 @@ class OptimiserConfig:
     decay: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LoopConfig:
     """How the loop runs, whatever it trains.
 
@@ -70,7 +70,7 @@ class LoopConfig:
             raise InputError(f"ema must lie in [0, 1); got {self.ema}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoStage:
     """A part of a video model's training.
 
@@ -90,7 +90,7 @@ class VideoStage:
     optimiser: OptimiserConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoRecipe:
     """How a video model is trained.
 
@@ -100,7 +100,8 @@ class VideoRecipe:
         model: config values of the transformer that differ from the base's (or from Wan's).
         text: none, small (MiniLM, extra `text`) or the base's own encoder.
         shift: of the noise levels in training and sampling; 0 takes the base's.
-        drop_text: share of samples without their caption, for guidance.
+        drop_text: share of samples without their caption, for guidance; independent of the share of grids without
+            references, which is the last of a mixture's `pattern_shares`.
         sample_steps: of the pictures on the way.
         shards: folder of tar shards that grids are read from; empty renders them as they are needed.
     """
@@ -119,7 +120,7 @@ class VideoRecipe:
     shards: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReconLosses:
     """Weights of a reconstruction stage's losses; 0 leaves one out."""
 
@@ -130,7 +131,7 @@ class ReconLosses:
     perceptual: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReconStage:
     """A part of a reconstruction model's training.
 
@@ -153,7 +154,7 @@ class ReconStage:
     rendered_views: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReconRecipe:
     """How a reconstruction model is trained.
 

@@ -20,23 +20,22 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import encode_known
 from fourreal.video.conditioning import ContextMode, prompt_for
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import Guidance, choose_guidance, guided
 from fourreal.video.offload import computing, on_device, transformer_on_device
 from fourreal.video.rectified_flow import TIMESTEPS, Prediction, integrate, noise_schedule, to_velocity
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.split_time import each_way, parts_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadPrompt:
-    """A prompt as the transformer gets it, on the CPU.
+    """A prompt as input of the transformer, on the CPU.
 
     Attributes:
-        prompt: the words.
         text, freeze_text: embeddings; the second for passes across views, where the model has any.
         without: embedding of the negative prompt.
-        mode: which kind of single video is wanted; None for a whole grid.
+        mode: kind of a single video; None for a whole grid.
     """
 
     prompt: str
@@ -57,7 +56,7 @@ def read_prompt(
     """Encode a prompt once, for all windows and parts of a job.
 
     Args:
-        whole_grid: False for a single video, whose `mode` is then dynamic unless said otherwise.
+        whole_grid: False for a single video, whose `mode` is dynamic by default.
 
     Raises:
         InputError: the model has no text encoder and the prompt is not empty.
@@ -69,7 +68,13 @@ def read_prompt(
     with on_device(model.text_encoder, settings.device, settings.offload) as encoder:
         text = encoder.encode(wanted).cpu()
     single = (mode or "dynamic") if has_modes and not whole_grid else None
-    return ReadPrompt(prompt, text[:1], text[2:3] if len(wanted) == 3 else None, text[1:2], single)
+    return ReadPrompt(
+        prompt=prompt,
+        text=text[:1],
+        freeze_text=text[2:3] if len(wanted) == 3 else None,
+        without=text[1:2],
+        mode=single,
+    )
 
 
 def complete_grid(
@@ -80,7 +85,7 @@ def complete_grid(
     generator: torch.Generator,
     progress: Progress = silent,
 ) -> VideoGrid:
-    """`generate` without its checks and with the prompt already read: what windows share."""
+    """`generate` for one window, without its checks and with the prompt already read."""
     if bool(grid.known.all()):
         return grid
     stride = model.codec.temporal_stride
@@ -103,7 +108,7 @@ def _complete_part(
     generator: torch.Generator,
     progress: Progress,
 ) -> Float[Tensor, "V T 3 H W"]:
-    """Frames of a grid whose known cells can condition where they stand."""
+    """Frames of a grid whose known cells can condition at their own times."""
     if bool(grid.known.all()):
         return grid.frames
     with on_device(model.codec, settings.device, settings.offload) as codec:
@@ -121,7 +126,7 @@ def _complete_part(
 
 
 class _Denoiser:
-    """The velocity of a grid's latents at a noise level, with everything else held fixed."""
+    """The velocity of a grid's latents at a noise level, all other inputs fixed."""
 
     def __init__(
         self,
@@ -152,7 +157,7 @@ class _Denoiser:
         def predict(with_text: bool, with_references: bool) -> Tensor:
             given = with_references and self.references is not None
             with computing(self.settings.compute_type, self.device):
-                said = self.transformer(
+                predicted = self.transformer(
                     noisy,
                     TIMESTEPS * sigmas,
                     self.text if with_text else self.without,
@@ -161,7 +166,7 @@ class _Denoiser:
                     freeze_text=self.freeze_text if with_text else None,
                     mode=self.mode,
                 )
-            return to_velocity(said.float(), self.kind, latents, sigmas)
+            return to_velocity(predicted.float(), self.kind, latents, sigmas)
 
         velocity = guided(predict, self.guidance)
         return torch.where(self.known[:, :, None, :, None, None], self.known_velocity, velocity)

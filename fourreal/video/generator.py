@@ -21,6 +21,7 @@ from fourreal.video.codec import Codec, load_codec
 from fourreal.video.image_encoder import ImageEncoder, load_image_encoder
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.quantize import is_quantized, quantize_blocks
+from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import load_model
@@ -30,11 +31,8 @@ FirstFrame = Literal["reference", "pasted", "channels", "none"]
 clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as further input channels
 (Wan image-to-video). none: it cannot."""
 
-WeightType = Literal["float32", "bfloat16", "float16", "int8"]
-"""Number format of the loaded weights. int8: the transformer's blocks in int8 (needs torchao), all else bfloat16."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViewTimeGenerator:
     """All that `generate` needs.
 
@@ -135,7 +133,7 @@ class ViewTimeGenerator:
 
     @property
     def attends_separately(self) -> bool:
-        """The arrangement has passes across views, which may be told of a scene that stands still."""
+        """The arrangement has passes across views, whose prompt may ask for a scene that stands still."""
         return self.transformer.config["arrangement"] != "fused"
 
     @property
@@ -155,7 +153,7 @@ class ViewTimeGenerator:
 
 
 def read_training_size(folder: Path) -> GridShape | None:
-    """What a model folder says about its training grids; no weight is read. Raises InputError when it is damaged."""
+    """The training grids recorded in a model folder; no weight is read. Raises InputError when it is damaged."""
     file = folder / "model_index.json"
     index = read_json(file) if file.is_file() else {}
     values = index.get("training_size") if isinstance(index, dict) else None

@@ -13,7 +13,6 @@ from fourreal.core.camera_paths import orbit
 from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.media import write_image, write_video
 from fourreal.files.colmap import write_colmap
-from fourreal.files.posed_images import PosedImages
 
 HEIGHT, WIDTH, VIEWS, FRAMES = 16, 20, 3, 4
 POSES = orbit(torch.zeros(3), 3.0, torch.linspace(0, 40, VIEWS), 10.0)
@@ -65,10 +64,10 @@ def nvidia_dynamic(root: Path) -> Path:
     return root
 
 
-def nerfstudio(root: Path, images: str = "images") -> Path:
+def nerfstudio(root: Path) -> Path:
     frames = []
     for view, pose in enumerate(opengl()):
-        picture(root / images / f"{view}.png", view)
+        picture(root / "images" / f"{view}.png", view)
         frames.append({"file_path": f"images/{view}.png", "transform_matrix": pose.tolist()})
     document = {"fl_x": 20.0, "w": WIDTH, "h": HEIGHT, "k1": 0.01, "camera_model": "OPENCV", "frames": frames}
     (root / "transforms.json").write_text(json.dumps(document))
@@ -79,7 +78,7 @@ def colmap(root: Path) -> Path:
     names = tuple(f"{view}.png" for view in range(VIEWS))
     for view, name in enumerate(names):
         picture(root / "images" / name, view)
-    write_colmap(root, PosedImages(CAMERAS, names, torch.rand(4, 3)))
+    write_colmap(root / "sparse" / "0", CAMERAS, names, points=torch.rand(4, 3))
     return root
 
 
@@ -139,11 +138,9 @@ MINIATURES = {
     "neural-3d-video": (neural_3d_video, (VIEWS, FRAMES)),
     "llff": (llff, (VIEWS, 1)),
     "nvidia-dynamic": (nvidia_dynamic, (VIEWS, FRAMES)),
-    "nerfstudio": (nerfstudio, (VIEWS, 1)),
-    "dl3dv": (lambda root: nerfstudio(root, "images_4"), (VIEWS, 1)),
+    "transforms-json": (nerfstudio, (VIEWS, 1)),
     "colmap": (colmap, (VIEWS, 1)),
     "realestate10k": (realestate10k, (VIEWS, 1)),
-    "acid": (realestate10k, (VIEWS, 1)),
     "view-folders": (view_folders, (VIEWS, FRAMES)),
     "diffusion4d": (diffusion4d, (VIEWS, FRAMES)),
     "davis": (davis, (1, FRAMES)),

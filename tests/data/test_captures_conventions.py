@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from fourreal.cli.__main__ import main
 from fourreal.core.camera_paths import look_at, orbit
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
@@ -28,9 +29,11 @@ from fourreal.data.captures.lens import Lens
 from fourreal.data.captures.llff import read_llff, read_neural_3d_video
 from fourreal.data.captures.nvidia_dynamic import read_nvidia_dynamic
 from fourreal.data.captures.qualisys import read_pose2sim
+from fourreal.data.captures.readers import READERS, read_benchmark
 from fourreal.data.captures.realestate10k import read_realestate10k
 from fourreal.data.captures.transforms_json import read_transforms
 from fourreal.data.captures.view_folders import OrbitRig, read_view_folders
+from fourreal.files.grid_folder import load_grid
 
 HEIGHT, WIDTH, FOCAL = 96, 128, 110.0
 COLOURS = torch.eye(3)
@@ -133,7 +136,7 @@ def test_neural_3d_video(tmp_path: Path, size) -> None:
     for view, name in enumerate(("cam00", "cam03", "cam11")):
         write_video(tmp_path / "coffee" / f"{name}.mp4", torch.stack([film(cameras[view], t) for t in range(6)]), 30)
     write_poses_bounds(tmp_path / "coffee" / "poses_bounds.npy", cameras)
-    capture = read_neural_3d_video(tmp_path / "coffee", Selection(views=(2, 0), frames=(1, 4), size=size))
+    capture = read_neural_3d_video(tmp_path / "coffee", Selection(views=(2, 0), times=(1, 4), size=size))
     assert capture.view_names == ("cam11", "cam00")
     torch.testing.assert_close(capture.grid.seconds, torch.tensor([0.0, 0.1]), atol=1e-4, rtol=0)
     assert_points_land(capture, [1, 4])
@@ -150,7 +153,7 @@ def test_nvidia_dynamic_scenes(tmp_path: Path, dense: bool) -> None:
     # DynIBaR's file repeats the cameras round robin, one row a frame.
     rows = cameras if not dense else Cameras(*(x[[0, 1, 2, 0]] for x in (cameras.world_to_cam, cameras.intrinsics)), (HEIGHT, WIDTH))  # fmt: skip # noqa: E501
     write_poses_bounds(inside / ("poses_bounds_cvd.npy" if dense else "poses_bounds.npy"), rows)
-    capture = read_nvidia_dynamic(scene, Selection(frames=(0, 2, 3)), fps=10)
+    capture = read_nvidia_dynamic(scene, Selection(times=(0, 2, 3)), fps=10)
     assert capture.view_names == ("cam01", "cam02", "cam03")
     torch.testing.assert_close(capture.grid.seconds, torch.tensor([0.0, 0.2, 0.3]))
     assert_points_land(capture, [0, 2, 3])
@@ -272,7 +275,7 @@ def test_per_view_folders_with_an_orbit(tmp_path: Path) -> None:
         for time in range(11):
             write_image(tmp_path / "rose" / f"eval_{view}" / f"{time}.png", film(cameras[view], time))
     capture = read_view_folders(
-        tmp_path / "rose", Selection(frames=(2, 10)), rig=OrbitRig(azimuths, elevations, 2.0, fov)
+        tmp_path / "rose", Selection(times=(2, 10)), rig=OrbitRig(azimuths, elevations, 2.0, fov)
     )
     assert capture.view_names == ("eval_0", "eval_1", "eval_2", "eval_3")
     assert_points_land(capture, [2, 10])
@@ -337,7 +340,7 @@ def test_pose2sim_with_a_bent_lens_and_a_narrower_video(tmp_path: Path) -> None:
         video = torch.stack([film(cameras[view], t, lens) for t in range(4)])
         write_video(tmp_path / "videos" / f"cam{view}.mp4", video if view else video[..., : WIDTH - 8], 60)
     write_qualisys(tmp_path / "calibration" / "Calib.qca.txt", cameras, lens)
-    capture = read_pose2sim(tmp_path, Selection(frames=(0, 3), size=(HEIGHT, WIDTH - 8)))
+    capture = read_pose2sim(tmp_path, Selection(times=(0, 3), size=(HEIGHT, WIDTH - 8)))
     # Video compression adds to the dots' stretching by the lens.
     assert_points_land(capture, [0, 3], tolerance=0.4)
 
@@ -349,7 +352,7 @@ def test_davis_has_a_foreground_and_no_camera(tmp_path: Path) -> None:
         write_image(tmp_path / "JPEGImages" / "480p" / "bear" / f"{time:05d}.jpg", image)
         marked = (image.sum(0) > 0.3).float()[None] * torch.tensor([0.5, 0.0, 0.0])[:, None, None]
         write_image(tmp_path / "Annotations" / "480p" / "bear" / f"{time:05d}.png", marked)
-    capture = read_davis(tmp_path / "JPEGImages" / "480p" / "bear", Selection(frames=(1, 3), size=(48, 64)))
+    capture = read_davis(tmp_path / "JPEGImages/480p/bear", Selection(times=(1, 3), size=(48, 64)))
     assert capture.grid.frames.shape == (1, 2, 3, 48, 64)
     assert capture.grid.cameras is None
     assert capture.foreground is not None
@@ -357,6 +360,31 @@ def test_davis_has_a_foreground_and_no_camera(tmp_path: Path) -> None:
     assert float(inside) > 0.3 > 0.1 > float(capture.grid.frames.sum(2)[~capture.foreground].mean())
     (tmp_path / "Annotations" / "480p" / "bear" / "00004.png").unlink()
     with pytest.raises(InputError, match="4 annotations"):
-        read_davis(tmp_path / "JPEGImages" / "480p" / "bear")
+        read_davis(tmp_path / "JPEGImages/480p/bear")
     with pytest.raises(InputError, match="is not a folder"):
-        read_davis(tmp_path / "JPEGImages" / "480p" / "lion")
+        read_davis(tmp_path / "JPEGImages/480p/lion")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_says_what_it_expects(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError):
+        read_benchmark(name, tmp_path / "absent", Selection())
+
+
+def test_a_benchmark_is_imported_as_a_grid(tmp_path: Path) -> None:
+    for time in range(3):
+        write_image(tmp_path / "JPEGImages" / "480p" / "bear" / f"{time:05d}.jpg", film(rig()[0], time))
+    for view in range(2):
+        for time in range(3):
+            write_image(tmp_path / "rose" / f"eval_{view}" / f"{time}.png", film(rig()[view], time))
+    for name, path, shape in (
+        ("davis", "JPEGImages/480p/bear", (1, 2)),
+        ("view-folders", "rose", (1, 2)),
+    ):
+        benchmark = ["--benchmark", name, str(tmp_path / path), "--frames", "2", "--views", "1", "--size", "48", "64"]
+        main(["import", *benchmark, "--out", str(tmp_path / name)])
+        stored = load_grid(tmp_path / name)
+        assert stored.grid.frames.shape == (*shape, 3, 48, 64)
+        assert stored.record.source
+    with pytest.raises(SystemExit):
+        main(["import", "--benchmark", "unknown", str(tmp_path), "--out", str(tmp_path / "out")])

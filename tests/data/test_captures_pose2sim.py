@@ -53,7 +53,7 @@ def triangulated(cameras: Cameras, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def test_the_cap_is_one_point_at_head_height(demo: Path) -> None:
-    capture = read_pose2sim(demo, Selection(frames=TIMES, size=SIZE))
+    capture = read_pose2sim(demo, Selection(times=TIMES, size=SIZE))
     cameras = capture.grid.cameras
     assert cameras is not None
     assert capture.grid.frames.shape == (4, len(TIMES), 3, *SIZE)

@@ -14,11 +14,11 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import SH_C0, Gaussians, GaussianSequence
 from fourreal.files.export import export_scene
-from fourreal.files.formats import FORMATS as TABLE
+from fourreal.files.formats import SCENE_FORMATS
 from fourreal.files.packed import read_spz
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "formats.md"
-FORMATS = tuple(name for name, format in TABLE.items() if format.holds != "cameras")
+FORMATS = ("ply", "spz", "splat", "sog", "gltf", "4dgs", "usd")
 COLUMNS = ("position", "log scale", "rotation deg", "opacity", "colour", "higher SH")
 SECONDS = (2.0, 2.5, 4.0)  # neither from 0 nor evenly spaced
 
@@ -41,8 +41,8 @@ def scene(*counts: int, degree: int = 1) -> GaussianSequence:
 
 
 def export(folder: Path, given: GaussianSequence, format) -> list[Path]:
-    suffix = TABLE[format].suffixes[0] if TABLE[format].holds == "scene" else ""
-    return list(export_scene(given, folder / f"out{suffix}", format))
+    one_file = format in ("4dgs", "usd")
+    return list(export_scene(given, folder / f"out{SCENE_FORMATS[format][3][0] if one_file else ''}", format))
 
 
 def read_back(files: list[Path], format: str, index: int) -> Gaussians:

@@ -1,7 +1,8 @@
-"""Cameras for nerfstudio and COLMAP, read back by the readers of data sets and by parsers from the documentation."""
+"""Cameras for nerfstudio and COLMAP, read back by our readers and by parsers written from the documentation."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,19 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from fourreal.core.camera_paths import orbit
-from fourreal.core.cameras import Cameras, intrinsics_from_fov
-from fourreal.core.configs import read_fields
+from fourreal.core.cameras import Cameras, intrinsics_from_fov, stack
+from fourreal.core.configs import read_json
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians, GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import read_image
-from fourreal.data.captures import CalibratedView, read_colmap, read_colmap_model, read_transforms
+from fourreal.data.captures.colmap import read_colmap_model
 from fourreal.files.camera_entries import from_entries
 from fourreal.files.colmap import write_colmap
 from fourreal.files.export_cameras import export_cameras
 from fourreal.files.grid_folder import save_grid
+from fourreal.files.manifest import Fields
 from fourreal.files.nerfstudio import write_nerfstudio
-from fourreal.files.posed_images import PosedImages
 
 SIZE = (12, 18)
 
@@ -60,36 +61,31 @@ def colmap_by_hand(model: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return images
 
 
-def nerfstudio(path: Path) -> PosedImages:
-    """The cameras and image names of a transforms.json, whose images need not be there."""
-    shared = read_fields(path)
+def nerfstudio(path: Path) -> tuple[Cameras, list[str]]:
+    shared = Fields.of(read_json(path), str(path))
     frames = shared.objects("frames")
-    return PosedImages(from_entries(shared, frames), tuple(frame.text("file_path") for frame in frames))
+    return from_entries(shared, frames), [frame.text("file_path") for frame in frames]
 
 
-def colmap(folder: Path) -> PosedImages:
-    images, points = read_colmap_model(folder / "sparse" / "0")
-    views: list[CalibratedView] = [image.view for image in images]
-    poses, intrinsics = (torch.stack([getattr(v, k) for v in views]).float() for k in ("world_to_cam", "intrinsics"))
-    return PosedImages(Cameras(poses, intrinsics, views[0].image_size), tuple(i.name for i in images), points)
+def colmap(model: Path) -> tuple[Cameras, list[str]]:
+    images, _ = read_colmap_model(model)
+    return stack([view.camera() for _, view in images]), [name for name, _ in images]
 
 
 def test_nerfstudio_and_colmap_read_back(tmp_path: Path) -> None:
-    for index, zoom in enumerate((False, True)):
-        folder = tmp_path / str(index)
-        posed = PosedImages(rig(4, zoom=zoom), ("a.png", "b.png", "sub/c d.png", "ü.png"))
-        write_nerfstudio(folder, posed)
-        write_colmap(folder, posed)
-        assert nerfstudio(folder / "transforms.json").names == tuple(f"images/{name}" for name in posed.names)
-        assert colmap(folder).names == posed.names
-        for came in (nerfstudio(folder / "transforms.json"), colmap(folder)):
-            assert_same_cameras(came.cameras, posed.cameras)
+    for zoom in (False, True):
+        cameras, names = rig(4, zoom=zoom), ["a.png", "b.png", "sub/c d.png", "ü.png"]
+        write_nerfstudio(tmp_path / "transforms.json", cameras, names)
+        write_colmap(tmp_path / "sparse", cameras, names, overwrite=True)
+        for came, came_names in (nerfstudio(tmp_path / "transforms.json"), colmap(tmp_path / "sparse")):
+            assert came_names == names
+            assert_same_cameras(came, cameras)
 
 
 def test_colmap_by_a_second_reader(tmp_path: Path) -> None:
     cameras = rig(5, zoom=True)
-    write_colmap(tmp_path, PosedImages(cameras, tuple("abcde")))
-    for index, (pose, lens) in enumerate(colmap_by_hand(tmp_path / "sparse" / "0").values()):
+    write_colmap(tmp_path / "sparse", cameras, list("abcde"))
+    for index, (pose, lens) in enumerate(colmap_by_hand(tmp_path / "sparse").values()):
         np.testing.assert_allclose(pose, cameras.world_to_cam[index, :3], atol=1e-6)
         expected = cameras.intrinsics[index, [0, 1, 0, 1], [0, 1, 2, 2]]
         np.testing.assert_allclose(lens, expected, rtol=1e-7)
@@ -99,23 +95,20 @@ def test_a_grid_with_its_images(tmp_path: Path) -> None:
     given = grid("cross")
     export_cameras(given, tmp_path / "ns", "nerfstudio")
     export_cameras(given, tmp_path / "cm", "colmap", time=0)
-    posed = nerfstudio(tmp_path / "ns" / "transforms.json")
-    assert posed.names == tuple(f"images/v{v:03d}_t{t:03d}.png" for v, t in ((0, 0), (0, 1), (1, 0), (2, 0)))
-    assert torch.equal(read_image(tmp_path / "ns" / posed.names[1]), given.frames[0, 1])
-    assert_same_cameras(posed.cameras, rig()[[0, 0, 1, 2]])
+    cameras, names = nerfstudio(tmp_path / "ns" / "transforms.json")
+    assert names == [f"images/v{v:03d}_t{t:03d}.png" for v, t in ((0, 0), (0, 1), (1, 0), (2, 0))]
+    assert torch.equal(read_image(tmp_path / "ns" / names[1]), given.frames[0, 1])
+    assert_same_cameras(cameras, rig()[[0, 0, 1, 2]])
     images = colmap_by_hand(tmp_path / "cm" / "sparse" / "0")
     assert sorted(images) == sorted(path.name for path in (tmp_path / "cm" / "images").iterdir())
     assert list(images) == ["v000_t000.png", "v001_t000.png", "v002_t000.png"]
-    for came in (read_transforms(tmp_path / "ns"), read_colmap(tmp_path / "cm")):
-        assert came.grid.cameras is not None
-        assert torch.equal(came.grid.frames[0, 0], given.frames[0, 0])
 
 
 def test_cameras_json_of_a_grid_opens_as_nerfstudio(tmp_path: Path) -> None:
     save_grid(tmp_path / "grid", grid(), storage="png")
-    posed = nerfstudio(tmp_path / "grid" / "cameras.json")
-    assert_same_cameras(posed.cameras, rig()[[0, 0, 1, 1, 2, 2]])
-    assert all((tmp_path / "grid" / name).is_file() for name in posed.names)
+    cameras, names = nerfstudio(tmp_path / "grid" / "cameras.json")
+    assert_same_cameras(cameras, rig()[[0, 0, 1, 1, 2, 2]])
+    assert all((tmp_path / "grid" / name).is_file() for name in names)
 
 
 def test_a_scene_gives_its_views_and_points(tmp_path: Path) -> None:
@@ -124,13 +117,13 @@ def test_a_scene_gives_its_views_and_points(tmp_path: Path) -> None:
     step = Gaussians.from_colors(torch.rand(2, 3), quats, torch.ones(2, 3), torch.ones(2), colors)
     scene = GaussianSequence((step,), torch.zeros(1), rig())
     export_cameras(scene, tmp_path / "cm", "colmap")
-    assert_same_cameras(colmap(tmp_path / "cm").cameras, rig())
+    assert_same_cameras(colmap(tmp_path / "cm" / "sparse" / "0")[0], rig())
     points = np.loadtxt(tmp_path / "cm" / "sparse" / "0" / "points3D.txt")
     np.testing.assert_allclose(points[:, 1:4], step.means, atol=1e-7)
     assert points[:, 4:7].tolist() == [[255, 0, 128], [0, 255, 255]]
     export_cameras(scene, tmp_path / "ns", "nerfstudio")
-    names = nerfstudio(tmp_path / "ns" / "transforms.json").names
-    assert names == tuple(f"images/v{view:03d}.png" for view in range(3))
+    _, names = nerfstudio(tmp_path / "ns" / "transforms.json")
+    assert names == [f"images/v{view:03d}.png" for view in range(3)]
 
 
 # ---- bad input --------------------------------------------------------------------------------
@@ -156,3 +149,18 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     export_cameras(grid(), tmp_path / "out", "colmap")
     with pytest.raises(InputError, match="already exists"):
         export_cameras(grid(), tmp_path / "out", "colmap")
+
+
+def test_a_wrong_transforms_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "transforms.json"
+    write_nerfstudio(path, rig(), list("abc"))
+    good = json.loads(path.read_text())
+    for key, value, says in (
+        ("frames", [], r"transforms\.json"),
+        ("frames", "all", "expected a list"),
+        ("fl_x", None, "expected a finite number"),
+        ("k1", 0.2, "distortion"),
+    ):
+        path.write_text(json.dumps(good | {key: value}))
+        with pytest.raises(InputError, match=says):
+            nerfstudio(path)

@@ -1,4 +1,4 @@
-"""Whatever stands in cameras.json, scene.json or a config: it loads, or an InputError says why not."""
+"""Whatever stands in cameras.json, scene.json, transforms.json or a config: it loads, or an InputError says why not."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from fourreal.core.configs import from_dict, load_config
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians, GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.data.captures.colmap import read_colmap_model
+from fourreal.files.colmap import write_colmap
 from fourreal.files.grid_folder import GridRecord, StoredGrid, load_grid, save_grid
 from fourreal.files.scene_folder import load_scene, save_scene
 
@@ -96,13 +98,14 @@ def rig(count: int) -> Cameras:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grid folder and a scene folder, both good."""
+    """A grid folder, a scene folder and a COLMAP model, all good."""
     folder = tmp_path_factory.mktemp("fuzz")
     grid = VideoGrid.complete(torch.rand(2, 2, 3, 6, 8), torch.tensor([0.0, 0.5]), rig(2)).with_known("row")
     save_grid(folder / "grid", grid, storage="png", record=GridRecord(depth=torch.ones(2, 2, 6, 8), caption="a"))
     quats = torch.tensor([[1.0, 0, 0, 0]]).expand(2, 4)
     step = Gaussians(torch.zeros(2, 3), quats, torch.ones(2, 3), torch.ones(2), torch.zeros(2, 1, 3))
     save_scene(folder / "scene", GaussianSequence((step, step), torch.tensor([0.0, 1.0]), rig(2)))
+    write_colmap(folder / "colmap", rig(2), ["a", "b"])
     return folder
 
 
@@ -164,6 +167,30 @@ def test_any_json_and_any_bytes(folders: Path, name: str, load, kind: type) -> N
             assert not loads_or_says_why(load, path, kind)
     finally:
         path.write_bytes(text)
+
+
+@pytest.mark.parametrize("name", ["cameras.txt", "images.txt"])
+def test_any_mutation_of_colmap_text(folders: Path, name: str) -> None:
+    path = folders / "colmap" / name
+    text = path.read_text()
+    words = text.split(" ")
+    word = st.sampled_from(
+        ["", "1", "-1", "nan", "inf", "1e999", "x", "#", "\n", "PINHOLE", "SIMPLE_PINHOLE", "0x1", "1_0"]
+    )
+
+    @fuzz
+    @given(st.lists(st.tuples(st.integers(0, len(words) - 1), word), min_size=1, max_size=3))
+    def check(changes: list[tuple[int, str]]) -> None:
+        changed = list(words)
+        for index, new in changes:
+            changed[index] = new
+        path.write_text(" ".join(changed))
+        loads_or_says_why(read_colmap_model, path.parent, tuple)
+
+    try:
+        check()
+    finally:
+        path.write_text(text)
 
 
 # ---- configs ----------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
         read_ply(tmp_path / "b.ply")
     points = {name: values for name, values in columns().items() if name in "xyz"}
     foreign_ply(path, points)
-    with pytest.raises(InputError, match="expected a whole binary .ply"):
+    with pytest.raises(InputError, match=r"expected a whole binary .ply"):
         read_ply(path)
     foreign_ply(path, columns(x=[float("nan"), 0.0]))
     with pytest.raises(InputError, match=r"a\.ply: means hold NaN"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import weakref
 from dataclasses import replace
 from typing import Any
@@ -18,14 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape
-from fourreal.video import generate as generate_module
-from fourreal.video.extend import extend
 from fourreal.video.generate import generate
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.hardware import GPUS, DeviceSpec, device_spec
 from fourreal.video.model_shape import WAN_2_1_CODEC, CodecCost, ModelShape, named_shape, shape_of
 from fourreal.video.plan import RESERVE, format_plan, largest_window, plan_generation
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.transformer import ViewTimeTransformer
+from fourreal.video.windows import WindowSize
 
 PAPER_GRID = GridShape.of(8, 61, (288, 512))
 ROOMY = DeviceSpec("roomy", 10_000, 100)
@@ -56,7 +56,7 @@ def test_released_models_have_the_known_numbers(name: str, billions: float, toke
 
 def test_the_papers_own_pass_takes_about_its_time() -> None:
     """Table 4: 11.7 s for one pass of an 11B model on an A100, which the estimate must come near."""
-    shape = replace(named_shape("paper-11b"), codec=CodecCost(8))
+    shape = replace(named_shape("paper-11b"), codec=CodecCost(spatial_stride=8))
     plan = plan_generation(shape, PAPER_GRID, GPUS["a100-80gb"], steps=1)
     assert plan.tokens == 73_728
     assert plan.seconds == pytest.approx(11.7, rel=0.4)
@@ -69,7 +69,7 @@ def _shape(transformer: ViewTimeTransformer) -> ModelShape:
         ffn=transformer.config["ffn_dim"],
         layers=transformer.config["num_layers"],
         text_tokens=7,
-        codec=CodecCost(8, bytes_per_pixel=0),
+        codec=CodecCost(spatial_stride=8, bytes_per_pixel=0),
         bytes_per_value=4,
     )
 
@@ -188,7 +188,7 @@ def test_reach_is_checked_before_memory() -> None:
     shape = named_shape("wan2.1-1.3b")
     long = plan_generation(shape, GridShape.of(8, 121, (288, 512)), ROOMY)
     assert long.problems == ("it knows at most 81 frames at a time",)
-    assert long.remedies == ("windows of 8 views x 81 frames (extend)",)
+    assert long.remedies == ("windows of 8 views x 81 frames",)
     assert plan_generation(shape, GridShape.of(1, 121, (288, 512)), ROOMY).fits
     wide = plan_generation(shape, GridShape.of(50, 29, (288, 512)), ROOMY)
     assert "1037 rotary positions and the model has 1024" in wide.problems[0]
@@ -196,21 +196,22 @@ def test_reach_is_checked_before_memory() -> None:
     assert "multiples of 16 pixels high and wide (for instance 288x512)" in odd.problems[0]
 
 
-def test_generate_refuses_with_the_plan_and_extend_finds_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generate_refuses_a_window_with_the_plan_or_finds_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("fourreal.video.generate")
     model, grid = tiny_pixels(), additive_grid(6, 17, size=64).with_known("cross")
     settings_ = GenerationSettings(steps=1, device="cpu")
     needs = plan_generation(
         shape_of(model), GridShape.of(6, 17, (64, 64)), DeviceSpec("cpu", 1, 1, is_cpu=True)
     ).peak_gb
-    monkeypatch.setattr(generate_module, "memory_gb", lambda device: 0.6 * needs)
+    monkeypatch.setattr(module, "memory_gb", lambda device: 0.6 * needs)
     with pytest.raises(
         InputError, match=r"this model cannot generate 6 views x 17 frames of 64x64: it takes .* what fits: windows"
     ):
-        generate(model, grid, settings=settings_)
-    assert bool(extend(model, grid, settings=settings_).known.all())
-    monkeypatch.setattr(generate_module, "memory_gb", lambda device: 1e-4)
+        generate(model, grid, window=WindowSize(6, 17), settings=settings_)
+    assert bool(generate(model, grid, settings=settings_).known.all())
+    monkeypatch.setattr(module, "memory_gb", lambda device: 1e-4)
     with pytest.raises(InputError, match="cannot generate 1 views x 5 frames"):
-        extend(model, grid, settings=settings_)
+        generate(model, grid, settings=settings_)
 
 
 def test_devices_by_name_and_by_measurement() -> None:

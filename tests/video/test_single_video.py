@@ -16,9 +16,9 @@ from tiny_wan import first_frame_channels, first_frame_pasted, save_released, te
 from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape
 from fourreal.video.conditioning import ContextMode, prompt_for
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.rectified_flow import noise_schedule
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.single_video import VideoRequest, generate_video
 from fourreal.video.text_to_grid import text_to_grid
 from fourreal.video.weights import mark_trained
@@ -126,7 +126,7 @@ SETTINGS_PLAIN = GenerationSettings(steps=2, device="cpu")
 def test_text_to_grid_with_our_own_base_keeps_both_videos() -> None:
     model, told = tiny_pixels(context_tokens=True), []
     size = GridShape.of(3, 9, (16, 16))
-    grid = text_to_grid(model, "", size, fps=8, settings=SETTINGS_PLAIN, progress=lambda d, n: told.append((d, n)))
+    grid = text_to_grid(model, "", size, settings=SETTINGS_PLAIN, progress=lambda d, n: told.append((d, n)))
     assert grid.frames.shape == (3, 9, 3, 16, 16)
     assert bool(grid.known.all())
     assert grid.fps == pytest.approx(8)

@@ -1,4 +1,4 @@
-"""`Capture`: what a reader of a data set returns, and `Selection`: which part of it to read.
+"""`Capture`: what a benchmark reader returns, and `Selection`: which part of it to read.
 
 A moving scene filmed by several cameras is a V x T grid; photos of a static scene are a V x 1 grid.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +18,6 @@ from torch import Tensor
 from fourreal.core.cameras import Cameras, stack
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.media import fit, fit_window, probe_clip, read_clip, read_image
 from fourreal.data.captures.lens import PINHOLE, Lens, undistort
 
@@ -28,38 +27,34 @@ MAX_SIDE = 32768
 
 @dataclass(frozen=True)
 class Selection:
-    """Which views and frames to read, and at which size.
+    """Which views and times to read, and at which size.
 
     Attributes:
         views: indices into the capture's own view order, in the order wanted; all when left out.
-        frames: indices of times, increasing; all when left out.
+        times: indices of frames, increasing; all when left out.
         size: (height, width) to scale and centre-crop to; the capture's own when left out. Cameras follow.
-        num_views: so many of them, at equal distances.
-        num_frames: likewise.
     """
 
     views: tuple[int, ...] | None = None
-    frames: tuple[int, ...] | None = None
+    times: tuple[int, ...] | None = None
     size: tuple[int, int] | None = None
-    _: KW_ONLY
-    num_views: int | None = None
-    num_frames: int | None = None
 
     def of_views(self, items: Sequence[Item], where: Path) -> list[Item]:
         """The chosen views of a list. Raises InputError naming an index that is not there."""
-        return _chosen(items, self.views, self.num_views, ("view", where))
+        return _chosen(items, self.views, "view", where)
 
-    def of_frames(self, items: Sequence[Item], where: Path) -> list[Item]:
-        """The chosen frames of a list. Raises InputError naming an index that is not there."""
-        if any(b <= a for a, b in itertools.pairwise(self.frames or ())):
-            raise InputError(f"frames must increase; got {list(self.frames or ())}")
-        return _chosen(items, self.frames, self.num_frames, ("frame", where))
+    def of_times(self, items: Sequence[Item], where: Path) -> list[Item]:
+        """The chosen times of a list. Raises InputError naming an index that is not there."""
+        chosen = self.times
+        if chosen is not None and any(b <= a for a, b in itertools.pairwise(chosen)):
+            raise InputError(f"times must increase; got {list(chosen)}")
+        return _chosen(items, chosen, "time", where)
 
 
 ALL = Selection()
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Capture:
     """A benchmark scene as a grid.
 
@@ -113,7 +108,7 @@ class CalibratedView:
             )
 
     def camera(self) -> Cameras:
-        return Cameras(self.world_to_cam.float(), self.intrinsics.float(), self.image_size)
+        return Cameras(self.world_to_cam.float(), self.intrinsics.float(), self.image_size).validated()
 
 
 def read_picture(
@@ -141,7 +136,7 @@ def read_video(
         InputError: no video, a chosen time it does not have, or other proportions than the calibration's.
     """
     info = probe_clip(path)
-    chosen = selection.of_frames(range(info.count), path)
+    chosen = selection.of_times(range(info.count), path)
     half = 0.5 / info.fps
     start, end = info.seconds[chosen[0]], info.seconds[chosen[-1]] + half
     clip = read_clip(path, size=selection.size, start_s=max(start - half, 0.0), end_s=end)
@@ -171,7 +166,7 @@ def grid_of_rows(
         raise InputError(f"{where}: views differ in {what}")
     known = [camera for camera in cameras if camera is not None]
     stacked = stack(known) if len(known) == len(rows) else None
-    return VideoGrid.complete(torch.stack(list(rows)), seconds, stacked)
+    return VideoGrid.complete(torch.stack(list(rows)), seconds, stacked).validated()
 
 
 def require_count(found: int, expected: int, what: str, where: Path) -> None:
@@ -184,7 +179,7 @@ def require_folder(folder: str | Path) -> Path:
     """The folder, or InputError when there is none."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; expected a scene of a data set")
+        raise InputError(f"{folder} is not a folder; expected a benchmark scene")
     return folder
 
 
@@ -206,16 +201,12 @@ def _fitted(
     return undistort(frames, camera, view.lens), camera
 
 
-def _chosen(
-    items: Sequence[Item], indices: tuple[int, ...] | None, count: int | None, named: tuple[str, Path]
-) -> list[Item]:
-    what, where = named
-    missing = [index for index in indices or () if not 0 <= index < len(items)]
+def _chosen(items: Sequence[Item], indices: tuple[int, ...] | None, what: str, where: Path) -> list[Item]:
+    if indices is None:
+        return list(items)
+    missing = [index for index in indices if not 0 <= index < len(items)]
     if missing:
         raise InputError(f"{where} has {len(items)} {what}s; there is no {what} {', '.join(map(str, missing))}")
-    chosen = list(items) if indices is None else [items[index] for index in indices]
-    if count is not None and not 1 <= count <= len(chosen):
-        raise InputError(f"{where} has {len(chosen)} {what}s; {count} were asked for")
-    if not chosen:
+    if not indices:
         raise InputError(f"at least one {what} must be chosen")
-    return chosen if count is None else [chosen[place] for place in linspace_indices(len(chosen), count)]
+    return [items[index] for index in indices]

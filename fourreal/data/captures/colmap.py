@@ -11,7 +11,6 @@ Source: the "Output Format" page of COLMAP's documentation; Schoenberger and Fra
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,14 +49,6 @@ _PARAMETERS = dict(_MODELS.values())
 MAX_NAME_BYTES = 4096
 
 
-@dataclass(frozen=True, eq=False)
-class ColmapImage:
-    """One registered image: its file name and camera."""
-
-    name: str
-    view: CalibratedView
-
-
 def read_colmap(
     folder: str | Path,
     selection: Selection = ALL,
@@ -82,22 +73,15 @@ def read_colmap(
     registered, points = read_colmap_model(folder / model)
     chosen = selection.of_views(registered, folder)
     place = f"{folder / model}: an image's name"
-    paths = [inside(folder / images, image.name, place, follow_links=follow_links) for image in chosen]
-    read = [read_picture(path, image.view, selection.size) for path, image in zip(paths, chosen, strict=True)]
+    paths = [inside(folder / images, name, place, follow_links=follow_links) for name, _ in chosen]
+    read = [read_picture(path, view, selection.size) for path, (_, view) in zip(paths, chosen, strict=True)]
     grid = grid_of_rows([image[None] for image, _ in read], torch.zeros(1), [c for _, c in read], folder)
-    names = tuple(image.name for image in chosen)
-    return Capture(
-        grid=grid,
-        name=folder.name,
-        view_names=names,
-        source=source,
-        licence=licence,
-        points=points,
-    )
+    names = tuple(name for name, _ in chosen)
+    return Capture(grid=grid, name=folder.name, view_names=names, source=source, licence=licence, points=points)
 
 
-def read_colmap_model(folder: str | Path) -> tuple[list[ColmapImage], Float[Tensor, "N 3"]]:
-    """Registered images sorted by name, and the sparse points (none when there is no points3D file).
+def read_colmap_model(folder: str | Path) -> tuple[list[tuple[str, CalibratedView]], Float[Tensor, "N 3"]]:
+    """Name and camera of each image, sorted by name, and the sparse points (none without a points3D file).
 
     Raises:
         InputError: as `read_colmap`.
@@ -113,7 +97,7 @@ def read_colmap_model(folder: str | Path) -> tuple[list[ColmapImage], Float[Tens
         cameras = readers[0](files[0])
         poses = readers[1](files[1])
         points = readers[2](files[2]) if files[2].is_file() else []
-        images = [ColmapImage(name, _view(cameras[camera], pose)) for name, camera, pose in sorted(poses)]
+        images = [(name, _view(cameras[camera], pose)) for name, camera, pose in sorted(poses)]
         return images, torch.tensor(points, dtype=torch.float32).reshape(-1, 3)
 
 

@@ -34,14 +34,14 @@ def read_davis(folder: str | Path, selection: Selection = ALL) -> Capture:
     """A sequence as a 1 x T grid with the annotated objects as `foreground`.
 
     Args:
-        folder: of the sequence's frames, DAVIS/JPEGImages/480p/SEQUENCE.
+        folder: DAVIS/JPEGImages/480p/SEQUENCE.
 
     Raises:
         InputError: the sequence is not there, or frames and annotations do not match in number.
     """
     folder = require_folder(folder).absolute()
     files = natural_order(list(folder.glob("*.jpg")))
-    times = selection.of_frames(range(len(files)), folder)
+    times = selection.of_times(range(len(files)), folder)
     frames = torch.stack([read_picture(files[time], None, selection.size)[0] for time in times])
     seconds = torch.tensor([(time - times[0]) / FPS for time in times], dtype=torch.float32)
     foreground = None

@@ -58,10 +58,10 @@ def read_diffusion4d(folder: str | Path, selection: Selection = ALL, *, fps: flo
     for view, (image, _) in enumerate(column):
         frames[view, 0], known[view, 0] = image, True
     cameras: list[Cameras] = [camera for _, camera in column if camera is not None]
-    grid = VideoGrid(frames, known, torch.arange(len(fronts)) / fps, stack(cameras))
-    shown = selection.of_views(range(len(statics)), folder)
-    grid = grid.select(shown, selection.of_frames(range(len(fronts)), folder))
-    names = tuple(f"static{view}" for view in shown)
+    grid = VideoGrid(frames, known, torch.arange(len(fronts)) / fps, stack(cameras)).validated()
+    chosen = selection.of_views(range(len(statics)), folder)
+    grid = grid.select(chosen, selection.of_times(range(len(fronts)), folder))
+    names = tuple(f"static{view}" for view in chosen)
     return Capture(
         grid=grid, name=folder.name, view_names=names, source="Objaverse, rendered as Diffusion4D", licence=LICENCE
     )

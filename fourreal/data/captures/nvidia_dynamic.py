@@ -46,7 +46,7 @@ def read_nvidia_dynamic(folder: str | Path, selection: Selection = ALL, *, fps: 
     if lacking:
         raise InputError(f"{inside / 'mv_images'} lacks {lacking[0]} ({len(lacking)} files missing)")
     chosen = selection.of_views(range(len(names)), inside)
-    times = selection.of_frames(range(len(instants)), inside)
+    times = selection.of_times(range(len(instants)), inside)
     rows, cameras = [], []
     for view in chosen:
         read = [read_picture(instants[time] / names[view], views[view], selection.size) for time in times]

@@ -1,72 +1,39 @@
-"""Every data set that can be read, in one table: a new one is a file with a reader and a line here."""
+"""The readers of benchmarks by name. A new data set is a file with a reader, and its entry here."""
 
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from fourreal.data.captures.capture import Capture, Selection
+from fourreal.core.errors import InputError
+from fourreal.data.captures.capture import Capture, Selection
 
-
-@dataclass(frozen=True)
-class Reader:
-    """How a data set is read.
-
-    Attributes:
-        function: "file:function" of this folder, called with a path and a `Selection`.
-        reads: what the path has to be, in one line.
-        options: further arguments of the function.
-    """
-
-    function: str
-    reads: str
-    options: dict[str, Any] | None = None
-
-
-READERS = {
-    "neural-3d-video": Reader("llff:read_neural_3d_video", "scene folder with cam00.mp4 ... and poses_bounds.npy"),
-    "llff": Reader("llff:read_llff", "scene folder with images/ and poses_bounds.npy"),
-    "nvidia-dynamic": Reader("nvidia_dynamic:read_nvidia_dynamic", "scene folder with mv_images/ and poses_bounds.npy"),
-    "nerfstudio": Reader("transforms_json:read_transforms", "scene folder with a transforms.json"),
-    "dl3dv": Reader(
-        "transforms_json:read_transforms",
-        "DL3DV scene folder with a transforms.json and images_4/",
-        {
-            "images": "images_4",
-            "source": "DL3DV",
-            "licence": "DL3DV terms of use and CC-BY-NC-4.0; no onward sharing",
-        },
-    ),
-    "colmap": Reader("colmap:read_colmap", "scene folder with images/ and sparse/0/ (Tanks and Temples, MVImgNet)"),
-    "realestate10k": Reader("realestate10k:read_realestate10k", "CLIP.txt with its frames in the folder CLIP/"),
-    "acid": Reader(
-        "realestate10k:read_realestate10k", "CLIP.txt with its frames in the folder CLIP/", {"source": "ACID"}
-    ),
-    "view-folders": Reader("view_folders:read_view_folders", "object folder with one folder of frames per view"),
-    "diffusion4d": Reader(
-        "diffusion4d:read_diffusion4d", "object folder with front_frame*.png, multi_static_frame*.png"
-    ),
-    "davis": Reader("davis:read_davis", "frames of a sequence, DAVIS/JPEGImages/480p/SEQUENCE"),
-    "pose2sim": Reader("qualisys:read_pose2sim", "demo folder with calibration/*.qca.txt and videos/*.mp4"),
+READERS: dict[str, tuple[str, str, str]] = {
+    "colmap": ("colmap", "read_colmap", "a folder with images/ and sparse/0/, V x 1"),
+    "davis": ("davis", "read_davis", "DAVIS/JPEGImages/480p/SEQUENCE, 1 x T"),
+    "diffusion4d": ("diffusion4d", "read_diffusion4d", "an object rendered as Diffusion4D does, V x T partly known"),
+    "llff": ("llff", "read_llff", "a folder with images/ and poses_bounds.npy, V x 1"),
+    "neural-3d-video": ("llff", "read_neural_3d_video", "a folder with cam00.mp4 ... and poses_bounds.npy, V x T"),
+    "nvidia-dynamic": ("nvidia_dynamic", "read_nvidia_dynamic", "a folder with mv_images/ and poses_bounds.npy, V x T"),
+    "pose2sim": ("qualisys", "read_pose2sim", "a folder with calibration/*.qca.txt and videos/, V x T"),
+    "realestate10k": ("realestate10k", "read_realestate10k", "CLIP.txt with its frames in the folder CLIP, V x 1"),
+    "transforms-json": ("transforms_json", "read_transforms", "a folder with a transforms.json, V x 1"),
+    "view-folders": ("view_folders", "read_view_folders", "a folder of frames per view, V x T without cameras"),
 }
+"""Name to (module, function of a path and a `Selection`, what it reads)."""
 
 
-def read_capture(name: str, path: str | Path, selection: Selection | None = None) -> Capture:
-    """Read a scene of a data set.
-
-    Args:
-        name: a key of `READERS`.
-        path: what that reader reads.
-        selection: views, frames and size; everything when left out.
+def read_benchmark(name: str, path: Path, selection: Selection) -> Capture:
+    """Read a scene of a benchmark.
 
     Raises:
-        InputError: the files are missing, damaged or of another layout.
+        InputError: there is no such reader, or it cannot read the path.
     """
-    from fourreal.data.captures.capture import ALL
-
-    file, _, function = READERS[name].function.partition(":")
-    read = getattr(importlib.import_module(f"fourreal.data.captures.{file}"), function)
-    return read(Path(path), selection or ALL, **(READERS[name].options or {}))
+    if name not in READERS:
+        raise InputError(f"there is no reader '{name}'; known are {', '.join(READERS)}")
+    module, function, _ = READERS[name]
+    reader: Callable[[Path, Selection], Capture] = getattr(
+        importlib.import_module(f"fourreal.data.captures.{module}"), function
+    )
+    return reader(path, selection)

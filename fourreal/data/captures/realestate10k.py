@@ -3,7 +3,7 @@
     CLIP.txt              line 1: the video's address; then one line a frame of 19 columns:
                           timestamp in microseconds, fx fy cx cy in units of width and height,
                           two zeros, the 3 x 4 world-to-camera matrix row by row
-    CLIP/TIMESTAMP.png    (or .jpg) frames named by their timestamps
+    FRAMES/TIMESTAMP.png  (or .jpg) frames named by their timestamps
 
 OpenCV axes. The camera moves through a scene that stands still: a freeze-time video, V x 1.
 
@@ -45,7 +45,7 @@ def read_realestate10k(
 
     Args:
         poses: the clip's text file.
-        frames: the folder of its frames; by default the folder of the text file's name without suffix.
+        frames: the folder of its frames; the one called CLIP beside CLIP.txt when left out.
         source: "ACID" for that benchmark, whose files are alike.
 
     Raises:
@@ -74,13 +74,7 @@ def read_realestate10k(
         rows.append(image[None])
         cameras.append(camera)
     grid = grid_of_rows(rows, torch.zeros(1), cameras, frames)
-    return Capture(
-        grid=grid,
-        name=poses.stem,
-        view_names=tuple(chosen),
-        source=source,
-        licence=LICENCE,
-    )
+    return Capture(grid=grid, name=poses.stem, view_names=tuple(chosen), source=source, licence=LICENCE)
 
 
 def read_pose_lines(path: Path) -> dict[str, Float64[Tensor, "18"]]:

@@ -29,6 +29,8 @@ from fourreal.data.captures.capture import (
 from fourreal.data.captures.foreign_axes import from_opengl, pinhole
 from fourreal.data.captures.lens import Lens
 
+DL3DV_LICENCE = "DL3DV terms of use and CC-BY-NC-4.0; no onward sharing"
+
 
 def read_transforms(
     folder: str | Path,
@@ -45,7 +47,7 @@ def read_transforms(
         images: folder that replaces the one in the file's paths, such as `images_4` for DL3DV.
         follow_links: read pictures that are links to files outside the folder.
         source: written into the capture, for example "DL3DV".
-        licence: likewise.
+        licence: likewise; `DL3DV_LICENCE` for DL3DV.
 
     Raises:
         InputError: a key is missing or not a number, a matrix is no pose, an image is missing.
@@ -66,13 +68,7 @@ def read_transforms(
         cameras.append(camera)
         names.append(file.stem)
     grid = grid_of_rows(rows, torch.zeros(1), cameras, folder)
-    return Capture(
-        grid=grid,
-        name=folder.name,
-        view_names=tuple(names),
-        source=source,
-        licence=licence,
-    )
+    return Capture(grid=grid, name=folder.name, view_names=tuple(names), source=source, licence=licence)
 
 
 def _view(entry: Fields, file: Path) -> CalibratedView:

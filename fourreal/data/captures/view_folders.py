@@ -90,7 +90,7 @@ def read_view_folders(
     calibrated = None if rig is None else rig.views(probe_clip(files[0][0]).image_size)
     if calibrated is not None and len(calibrated) != len(folders):
         raise InputError(f"{folder} has {len(folders)} views but the rig has {len(calibrated)} azimuths")
-    times = selection.of_frames(range(len(files[0])), folder)
+    times = selection.of_times(range(len(files[0])), folder)
     rows, cameras = [], []
     chosen = selection.of_views(range(len(folders)), folder)
     for view in chosen:

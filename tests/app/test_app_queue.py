@@ -9,7 +9,7 @@ import pytest
 
 from fourreal.app.queue import OUR_FAULT, Job, JobQueue
 from fourreal.core.errors import InputError
-from fourreal.job.watch import StagePlace, Watcher
+from fourreal.job.watch import Watcher
 
 PATIENCE_S = 30.0
 
@@ -94,8 +94,8 @@ def test_a_ticket_sees_what_a_run_tells(queue: JobQueue) -> None:
 
     def work(job: Job) -> None:
         assert isinstance(job, Watcher)
-        job.reused(StagePlace("import", 1, 2))
-        with job.stage(StagePlace("generate", 2, 2)) as progress:
+        job.reused("import", "1/2 import")
+        with job.stage("generate", "2/2 generate") as progress:
             for step in range(3):
                 progress(step, 4)
                 views.append(job.view())
@@ -112,7 +112,7 @@ def test_a_ticket_sees_what_a_run_tells(queue: JobQueue) -> None:
     assert views[0].stages[-1].seconds_left is None, "no pace is known after one report"
     assert views[2].stages[-1].seconds_left is not None
     end = job.view()
-    assert [(stage.name, stage.status) for stage in end.stages] == [("import", "kept"), ("generate", "made")]
+    assert [(stage.name, stage.status) for stage in end.stages] == [("import", "kept"), ("generate", "finished")]
     assert end.notes == ("mind this",)
 
 
