@@ -11,13 +11,9 @@ PACKAGE = Path(__file__).parents[1] / "fourreal"
 
 KNOWN_UNUSED = {
     "core/camera_paths.py:normalise_rig",
-    "recon/guards.py:NonFiniteGuard",
     "train/estimate.py:estimate_training",
     "train/recon_recipes.py:parameter_count",
-    "video/conditioning.py:drop_conditions",
-    "video/conditioning.py:keep_conditions",
     "video/rectified_flow.py:to_sample",
-    "video/sync.py:record_sync",
     "video/trainable.py:freeze_for_training",
 }
 """Names that only tests use. The list may shrink, never grow."""

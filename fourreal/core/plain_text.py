@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Literal
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~])")
 
 
 def plain(value: object, most: int = 0, *, markup: Literal["none", "markdown"] = "none") -> str:

@@ -17,7 +17,7 @@ import json
 import multiprocessing
 import signal
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,8 +34,10 @@ from fourreal.core.configs import read_json, rename_keys, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
 from fourreal.core.grid_shape import with_shape_keys
-from fourreal.core.media import to_uint8
+from fourreal.core.media import decode_image, to_uint8
+from fourreal.core.plain_text import plain
 from fourreal.core.progress import Progress, silent
+from fourreal.core.reading import reading
 from fourreal.data.mixture import MixtureConfig, draw_references, with_references
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
 
@@ -202,15 +204,9 @@ class ShardMixture:
         """Shard, name and description of every sample."""
         found = []
         for shard in _shards_in(Path(self.folder)):
-            try:
-                with tarfile.open(shard) as archive:
-                    for member in archive:
-                        if member.name.endswith(".json"):
-                            stored = archive.extractfile(member)
-                            assert stored is not None
-                            found.append((shard, member.name.removesuffix(".json"), json.loads(stored.read())))
-            except (tarfile.TarError, OSError, json.JSONDecodeError) as error:
-                raise InputError(f"{shard} is no tar shard of samples or is damaged ({error})") from error
+            for name, content in _stored(shard, lambda name: name.endswith(".json")):
+                with reading(shard, "samples in a tar shard"):
+                    found.append((shard, name.removesuffix(".json"), _record(content)))
         if not found:
             raise InputError(f"{self.folder} holds no shards (*.tar) with samples; write some with `fourreal synth`")
         return found
@@ -244,27 +240,55 @@ class ShardMixture:
         return replace(sample, grid=sample.grid.to(device), depth=depth)
 
 
+def _stored(shard: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the wanted members of a shard, which is a tar file without compression or holes."""
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            for member in archive:
+                if wanted(member.name):
+                    stored = archive.extractfile(member) if member.isreg() and not member.issparse() else None
+                    if stored is None or member.size > shard.stat().st_size:
+                        raise InputError(f"{shard}: '{plain(member.name, 80)}' is not a plain file; it is no tar shard")
+                    yield member.name, stored.read()
+    except (tarfile.TarError, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shard} is no tar shard of samples or is damaged ({plain(error, 80)})") from error
+
+
+def _record(content: bytes) -> dict[str, Any]:
+    """What a sample's `.json` says."""
+    record = json.loads(content)
+    for key in ("kind", "caption", "source", "licence"):
+        if not isinstance(record[key], str):
+            raise ValueError(f"'{key}' is no text")
+    return record
+
+
 def read_sample(shard: Path, key: str) -> TrainingGrid:
-    """One sample of a shard, views forwards and nothing given."""
-    from PIL import Image
+    """One sample of a shard, views forwards and nothing given.
+
+    Raises:
+        InputError: the shard is damaged, or the sample is not in it.
+    """
+    stored = _stored(shard, lambda name: name.startswith(key + "."))
+    contents = {name.removeprefix(key + "."): content for name, content in stored}
+    with reading(f"{shard}: sample {key}"):
+        return _sample(contents, f"{shard}: sample {key}")
+
+
+def _sample(contents: dict[str, bytes], where: str) -> TrainingGrid:
     from safetensors.torch import load
 
-    contents: dict[str, bytes] = {}
-    with tarfile.open(shard) as archive:
-        for member in archive:
-            if member.name.startswith(key + "."):
-                stored = archive.extractfile(member)
-                assert stored is not None
-                contents[member.name.removeprefix(key + ".")] = stored.read()
-    record = json.loads(contents["json"])
-    seconds = torch.tensor(record["seconds"])
+    record = _record(contents["json"])
+    seconds = torch.tensor(record["seconds"], dtype=torch.float32)
     strips = [contents[name] for name in sorted(contents) if name.endswith(".png")]
-    views = [torch.from_numpy(np.array(Image.open(io.BytesIO(strip)))) for strip in strips]
+    views = [torch.from_numpy(np.array(decode_image(io.BytesIO(strip), where))) for strip in strips]
     frames = rearrange(torch.stack(views), "v (t h) w c -> v t c h w", t=len(seconds)).float() / 255
     cameras = None
     if record["cameras"] is not None:
         poses, intrinsics = (torch.tensor(record["cameras"][name]) for name in ("world_to_cam", "intrinsics"))
-        cameras = Cameras(poses, intrinsics, (frames.shape[-2], frames.shape[-1]))
+        cameras = Cameras(poses.float(), intrinsics.float(), (frames.shape[-2], frames.shape[-1]))
     grid = VideoGrid.complete(frames.contiguous(), seconds, cameras).validated()
     depth = load(contents["depth.safetensors"])["depth"].float() if "depth.safetensors" in contents else None
     nothing = known_pattern("none", grid.num_views, grid.num_times)

@@ -92,7 +92,7 @@ def test_text_from_files_moves_no_cursor_and_is_no_markup() -> None:
     assert plain("x" * 10, 5) == "xx..."
     assert plain("Zoë, 東京 – 3 %") == "Zoë, 東京 – 3 %"
     escaped = plain("a|b <img src=x> [c](d) `e`", markup="markdown")
-    assert escaped == r"a\|b &lt;img src=x&gt; \[c\]\(d\) \`e\`"
+    assert escaped == r"a\|b &lt;img src=x&gt; \[c\](d) \`e\`"
 
 
 def test_checksums_find_what_changed(tmp_path: Path) -> None:

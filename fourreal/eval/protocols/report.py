@@ -14,6 +14,7 @@ import torch
 
 import fourreal
 from fourreal.core.atomic import atomic_file
+from fourreal.core.plain_text import plain
 from fourreal.eval.protocols.evaluate import Evaluation
 from fourreal.eval.scores import Measured, Metric, NotComputed, Score
 
@@ -149,7 +150,8 @@ def _table(evaluation: Evaluation, scores: Mapping[str, Mapping[str, Score]], *,
         "|---" * (len(metrics) + 1) + "|",
     ]
     for method, values in scores.items():
-        name = f"**{method}**" if method == evaluation.model else method
+        name = plain(method, markup="markdown")
+        name = f"**{name}**" if method == evaluation.model else name
         lines.append(_row(name, [shown(values[metric.name]) for metric in metrics]))
     for table in evaluation.protocol.table.paper if paper else ():
         for name, figures in table.rows:
@@ -172,7 +174,7 @@ def _margins(evaluation: Evaluation) -> list[str]:
         return []
     lines = ["", "Against the best baseline of each metric, scene by scene (positive is better):", ""]
     for metric, (baseline, difference) in evaluation.margins.items():
-        lines.append(f"- {metric}: {shown(difference)} over {baseline}")
+        lines.append(f"- {metric}: {shown(difference)} over {plain(baseline, markup='markdown')}")
     return lines
 
 
@@ -184,8 +186,8 @@ def _remarks(evaluation: Evaluation) -> list[str]:
             score = scores[metric.name]
             remark = score.note if isinstance(score, Measured) else score.reason
             if remark:
-                everybody = metric.name in protocol.absent
-                remarks.append(f"{metric.name}{'' if everybody else f', {method}'}: {remark}")
+                everybody, shown_name = metric.name in protocol.absent, plain(method, markup="markdown")
+                remarks.append(f"{metric.name}{'' if everybody else f', {shown_name}'}: {remark}")
                 if everybody:
                     break
     if not remarks:

@@ -38,15 +38,16 @@ class SceneStore:
                 if record.get("fingerprint") != self._fingerprint(scene, method):
                     return None
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dictionary
-        except (OSError, SafetensorError, ValueError):
+            parts = {part: _under(part, tensors) for part in _PARTS}
+            pictures = _under("qualitative", tensors)
+            qualitative = None
+            if pictures:
+                optional = dict.fromkeys(_PICTURES) | pictures
+                qualitative = Qualitative(**optional, cell=tuple(record["cell"]))  # pyright: ignore[reportArgumentType]
+            unmeasured, seconds = dict(record["unmeasured"]), float(record["seconds"])
+            return SceneScore(**parts, qualitative=qualitative, unmeasured=unmeasured, seconds=seconds)
+        except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        parts = {part: _under(part, tensors) for part in _PARTS}
-        pictures = _under("qualitative", tensors)
-        qualitative = None
-        if pictures:
-            optional = dict.fromkeys(_PICTURES) | pictures
-            qualitative = Qualitative(**optional, cell=tuple(record["cell"]))  # pyright: ignore[reportArgumentType]
-        return SceneScore(**parts, qualitative=qualitative, unmeasured=record["unmeasured"], seconds=record["seconds"])
 
     def save(self, scene: str, method: str, score: SceneScore) -> None:
         """Keep a score; it appears whole or not at all."""
