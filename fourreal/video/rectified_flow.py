@@ -1,4 +1,4 @@
-"""Rectified flow as pure functions: the straight path, its loss, and how to walk back along it.
+"""Rectified flow as pure functions: noise schedule, interpolation, loss, samplers.
 
 A noised latent is `x = (1 - sigma) * clean + sigma * noise`; its velocity `noise - clean` does not
 depend on sigma. A network predicts the velocity (Wan) or the clean sample (small pixel models);
@@ -105,16 +105,6 @@ def to_velocity(
     if kind == "velocity":
         return prediction
     return (noisy - prediction) / _per_sample(sigmas, noisy).clamp_min(smallest_sigma)
-
-
-def to_sample(
-    prediction: Float[Tensor, "B *shape"],
-    kind: Prediction,
-    noisy: Float[Tensor, "B *shape"],
-    sigmas: Float[Tensor, "B"],
-) -> Float[Tensor, "B *shape"]:
-    """The clean latent a prediction means."""
-    return prediction if kind == "sample" else noisy - _per_sample(sigmas, noisy) * prediction
 
 
 def flow_loss(
