@@ -90,7 +90,7 @@ def read_pair(folder: Path, shape: GridShape) -> tuple[VideoGrid, str]:
     Raises:
         InputError: a video is missing or cannot be read.
     """
-    sampling = Sampling(times=shape.frames, size=shape.image_size)
+    sampling = Sampling(frames=shape.frames, size=shape.image_size)
     found = grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=shape.views)
     file = folder / "prompt.txt"
     return found.grid, file.read_text(encoding="utf-8").strip() if file.is_file() else ""
