@@ -70,6 +70,8 @@ class Synth:
     """Which stage of the recipe; the last one when left out."""
     kind: Literal["video", "recon"] = "video"
     """video: frames for training a video model. recon: frames and depth for a reconstruction model."""
+    flow: bool = False
+    """With --shards: also store what exact flow between any two cells needs (depth, instances, motion)."""
     curriculum: int = 0
     """Over so many samples of the shards the camera arcs open and the textures get loud; 0 starts with everything."""
     per_shard: int = 64
@@ -86,6 +88,8 @@ class Synth:
         if self.shards:
             self._write_shards()
             return
+        if self.flow:
+            raise InputError("a grid folder stores no flow; add --shards, or leave --flow out")
         if self.recipe is not None or self.stage is not None:
             raise InputError("a recipe says what shards hold; add --shards, or leave --recipe and --stage out")
         config = self._worlds()
@@ -155,7 +159,8 @@ class Synth:
                 GridMixture(config),
                 self.count,
                 per_shard=self.per_shard,
-                depth=self.kind == "recon",
+                depth=self.kind == "recon" or self.flow,
+                flow=self.flow,
                 workers=self.workers,
                 device=resolve_device(self.device),
                 progress=progress,

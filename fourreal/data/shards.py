@@ -3,6 +3,8 @@
     000123.json                 kind, caption, source, licence, seconds, cameras
     000123.v00.png ...          one picture a view, its times below each other, lossless
     000123.depth.safetensors    z-depth, float16, where there is one
+    000123.flow.safetensors     instance of every pixel and motion of every instance, where they are wanted: with
+                                depth and cameras they give the exact flow between any two cells
 
 and `mixture.json` beside the shards says what they were drawn from.
 
@@ -51,6 +53,7 @@ def write_shards(
     *,
     per_shard: int = 64,
     depth: bool = True,
+    flow: bool = False,
     workers: int = 0,
     device: torch.device | str = "cpu",
     progress: Progress = silent,
@@ -62,27 +65,30 @@ def write_shards(
 
     Args:
         depth: also store the exact depth of worlds; video models do not need it.
+        flow: also store, with the depth, the instances and their motion, which exact flow needs.
         workers: processes that write shards side by side, all on `device`; 0 writes them here. They change nothing
             in the samples.
 
     Raises:
-        InputError: fewer than one sample asked for, the folder cannot be written, or it holds shards of another
-            mixture.
+        InputError: fewer than one sample asked for, flow without depth, the folder cannot be written, or it holds
+            shards of another mixture.
     """
     if count < 1 or per_shard < 1 or workers < 0:
         raise InputError(
             f"shards need at least 1 sample in all and in each, and workers cannot be negative; got {count}, "
             f"{per_shard} and {workers}"
         )
+    if flow and not depth:
+        raise InputError("exact flow is computed from depth; store depth too")
     folder = Path(folder)
-    _claim(folder, mixture, per_shard, depth)
+    _claim(folder, mixture, per_shard, depth, flow)
     firsts = range(0, count, per_shard)
     shards = {
         folder / f"shard-{first // per_shard:05d}.tar": range(first, min(first + per_shard, count)) for first in firsts
     }
     missing = {shard: numbers for shard, numbers in shards.items() if not _is_whole(shard, numbers)}
     done = count - sum(map(len, missing.values()))
-    jobs = [_ShardJob(shard, numbers, mixture, depth, str(device)) for shard, numbers in missing.items()]
+    jobs = [_ShardJob(shard, numbers, mixture, depth, flow, str(device)) for shard, numbers in missing.items()]
     for samples in _side_by_side(jobs, workers) if workers and jobs else map(_write_shard, jobs):
         done += samples
         progress(done, count)
@@ -95,6 +101,7 @@ class _ShardJob:
     numbers: range
     mixture: Mixture
     depth: bool
+    flow: bool
     device: str
 
 
@@ -105,11 +112,17 @@ def _write_shard(job: _ShardJob) -> int:
             numbers = range(first, min(first + RENDERED_TOGETHER, job.numbers.stop))
             drafts = [replace(job.mixture.draft(number, 0), reverse=False) for number in numbers]
             for number, sample in zip(numbers, job.mixture.render(drafts, job.device), strict=True):
-                for name, content in _members(sample if job.depth else replace(sample, depth=None)).items():
+                for name, content in _members(_stored_part(sample, job)).items():
                     info = tarfile.TarInfo(f"{number:06d}.{name}")
                     info.size = len(content)
                     archive.addfile(info, io.BytesIO(content))
     return len(job.numbers)
+
+
+def _stored_part(sample: TrainingGrid, job: _ShardJob) -> TrainingGrid:
+    if job.flow and sample.depth is not None:
+        return sample
+    return replace(sample, depth=sample.depth if job.depth else None, instance_ids=None, instance_motion=None)
 
 
 def _side_by_side(jobs: list[_ShardJob], workers: int) -> Iterator[int]:
@@ -147,11 +160,13 @@ def _is_whole(shard: Path, numbers: range) -> bool:
     return ended and keys == [f"{number:06d}" for number in numbers]
 
 
-def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool) -> None:
+def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bool) -> None:
     """Say in the folder what is written into it, or check that it says the same."""
     assert is_dataclass(mixture)
     assert not isinstance(mixture, type)
     said = {"mixture": type(mixture).__name__, **to_dict(mixture), "per_shard": per_shard, "depth": depth}
+    if flow:  # left out otherwise, so that folders written before there was a choice can be added to
+        said["flow"] = True
     record = folder / RECORD
     if record.exists():
         if read_json(record) != said:
@@ -236,8 +251,9 @@ class ShardMixture:
             raise InputError(
                 f"{draft.shard} holds grids of (views, times, height, width) {got}; the recipe trains on {wanted}"
             )
-        depth = None if sample.depth is None else sample.depth.to(device)
-        return replace(sample, grid=sample.grid.to(device), depth=depth)
+        geometry = {name: getattr(sample, name) for name in ("depth", "instance_ids", "instance_motion")}
+        there = {name: values.to(device) for name, values in geometry.items() if values is not None}
+        return replace(sample, grid=sample.grid.to(device), **there)
 
 
 def read_sample(shard: Path, key: str) -> TrainingGrid:
@@ -264,7 +280,13 @@ def read_sample(shard: Path, key: str) -> TrainingGrid:
     grid = VideoGrid.complete(frames.contiguous(), seconds, cameras)
     depth = load(contents["depth.safetensors"])["depth"].float() if "depth.safetensors" in contents else None
     nothing = known_pattern("none", grid.num_views, grid.num_times)
-    return TrainingGrid(said["kind"], grid, nothing, said["caption"], said["source"], said["licence"], depth)
+    read = TrainingGrid(said["kind"], grid, nothing, said["caption"], said["source"], said["licence"], depth)
+    if "flow.safetensors" not in contents:
+        return read
+    stored_flow = load(contents["flow.safetensors"])
+    return replace(
+        read, instance_ids=stored_flow["instance_ids"].short(), instance_motion=stored_flow["instance_motion"]
+    )
 
 
 def _members(sample: TrainingGrid) -> dict[str, bytes]:
@@ -287,6 +309,10 @@ def _members(sample: TrainingGrid) -> dict[str, bytes]:
         members[f"v{view:02d}.png"] = buffer.getvalue()
     if sample.depth is not None:
         members["depth.safetensors"] = save({"depth": sample.depth.half().cpu().contiguous()})
+    if sample.instance_ids is not None and sample.instance_motion is not None:
+        small = torch.uint8 if sample.instance_motion.shape[1] <= 256 else torch.int16
+        ids, motion = sample.instance_ids.to(small).cpu(), sample.instance_motion.cpu()
+        members["flow.safetensors"] = save({"instance_ids": ids.contiguous(), "instance_motion": motion.contiguous()})
     return members
 
 

@@ -84,6 +84,7 @@ class GridData:
     texture_loudness: float = 1.0
     antialias: bool = True
     photo_textures: bool = True
+    fps_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,14 @@ def mixture_config(size: GridData, seed: int) -> MixtureConfig:
         antialias=size.antialias,
         photo_textures=size.photo_textures,
     )
-    return MixtureConfig(worlds, size.shares, size.pattern_shares, curriculum_steps=size.curriculum_steps, seed=seed)
+    return MixtureConfig(
+        worlds,
+        size.shares,
+        size.pattern_shares,
+        curriculum_steps=size.curriculum_steps,
+        fps_range=size.fps_range,
+        seed=seed,
+    )
 
 
 def new_generator(recipe: VideoRecipe) -> ViewTimeGenerator:
