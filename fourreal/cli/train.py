@@ -1,4 +1,4 @@
-"""`fourreal train`: train a video or a reconstruction model by a recipe, on one device or under torchrun."""
+"""`fourreal train`: train a video or a reconstruction model, or a draft, by a recipe, on one device or under torchrun."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Train:
     """Train a video or a reconstruction model by a recipe; stop and resume at any step.
 
     Recipes for video: mini (the shipped size), micro (for a CPU), wan-1.3b, paper-v2, tiny. For recon: mini,
-    micro, vggt-1b, tiny. OUT gets checkpoints, a log, plots, samples and the model itself. A run that was killed
+    micro, vggt-1b, tiny. For draft (matching for unknown cells): mini, tiny. OUT gets checkpoints, a log, plots, samples and the model itself. A run that was killed
     goes on with --resume from its last checkpoint and ends in the same weights.
 
     Examples:
@@ -29,7 +29,7 @@ class Train:
         torchrun --nproc-per-node 8 -m fourreal.cli train video --recipe wan-1.3b --base DIR --out runs/wan
     """
 
-    kind: Annotated[Literal["video", "recon"], tyro.conf.Positional]
+    kind: Annotated[Literal["video", "recon", "draft"], tyro.conf.Positional]
     """What to train."""
     out: Path
     """Folder of the run."""
@@ -111,7 +111,12 @@ class Train:
             leave_processes(processes)
 
     def _task(self, recipe: Recipe, device):
-        from fourreal.train.recipe import VideoRecipe
+        from fourreal.train.recipe import DraftRecipe, VideoRecipe
+
+        if isinstance(recipe, DraftRecipe):
+            from fourreal.train.draft_task import DraftTask
+
+            return DraftTask(recipe, device)
 
         if isinstance(recipe, VideoRecipe):
             from fourreal.train.video_task import VideoTask

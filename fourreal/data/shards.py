@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
@@ -39,6 +39,9 @@ from fourreal.core.media import to_uint8
 from fourreal.core.progress import Progress, silent
 from fourreal.data.mixture import MixtureConfig, draw_dressing, dressed
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
+
+Places: TypeAlias = dict[str, tuple[int, int]]
+"""Offset and length, in a shard's file, of the contents of one sample's members by name."""
 
 RECORD = "mixture.json"
 RENDERED_TOGETHER = 8
@@ -193,6 +196,7 @@ class ShardDraft:
     key: str
     pattern: KnownPattern
     reverse: bool
+    places: Places
 
 
 @dataclass(frozen=True)
@@ -211,15 +215,17 @@ class ShardMixture:
     @cached_property
     def keys(self) -> list[tuple[Path, str, Any]]:
         """Shard, name and description of every sample."""
+        return [(shard, key, description) for shard, key, description, _ in self._index]
+
+    @cached_property
+    def _index(self) -> list[tuple[Path, str, Any, Places]]:
+        """And where its members' contents lie in the shard, so that nobody has to search for them again."""
         found = []
         for shard in _shards_in(Path(self.folder)):
             try:
-                with tarfile.open(shard) as archive:
-                    for member in archive:
-                        if member.name.endswith(".json"):
-                            stored = archive.extractfile(member)
-                            assert stored is not None
-                            found.append((shard, member.name.removesuffix(".json"), json.loads(stored.read())))
+                for key, places in _places(shard).items():
+                    if "json" in places:
+                        found.append((shard, key, json.loads(_contents(shard, {"json": places["json"]})["json"]), places))
             except (tarfile.TarError, OSError, json.JSONDecodeError) as error:
                 raise InputError(f"{shard} is no tar shard of samples or is damaged ({error})") from error
         if not found:
@@ -228,22 +234,22 @@ class ShardMixture:
 
     def draft(self, step: int, index: int) -> ShardDraft:
         rng = stream(self.config.seed, step, index, "shard")
-        shard, key, description = self.keys[int(rng.integers(self._reach(step)))]
+        shard, key, description, places = self._index[int(rng.integers(self._reach(step)))]
         pattern, reverse = draw_dressing(self.config, description["kind"], step, index)
-        return ShardDraft(shard, key, pattern, reverse)
+        return ShardDraft(shard, key, pattern, reverse, places)
 
     def _reach(self, step: int) -> int:
         """How many samples there are to draw from: shards are as ordered as the curriculum that wrote them."""
         if self.config.curriculum_steps <= 0:
-            return len(self.keys)
+            return len(self._index)
         share = FIRST_SHARE + (1 - FIRST_SHARE) * min(step / self.config.curriculum_steps, 1.0)
-        return max(1, round(share * len(self.keys)))
+        return max(1, round(share * len(self._index)))
 
     def render(self, drafts: Sequence[ShardDraft], device: torch.device | str = "cpu") -> list[TrainingGrid]:
         return [dressed(self._read(draft, device), draft.pattern, draft.reverse) for draft in drafts]
 
     def _read(self, draft: ShardDraft, device: torch.device | str) -> TrainingGrid:
-        sample = read_sample(draft.shard, draft.key)
+        sample = _decoded(_contents(draft.shard, draft.places))
         worlds = self.config.worlds
         wanted = (worlds.views, worlds.times, *worlds.image_size)
         got = (sample.grid.num_views, sample.grid.num_times, *sample.grid.image_size)
@@ -258,16 +264,33 @@ class ShardMixture:
 
 def read_sample(shard: Path, key: str) -> TrainingGrid:
     """One sample of a shard, views forwards and nothing given."""
+    return _decoded(_contents(shard, _places(shard)[key]))
+
+
+def _places(shard: Path) -> dict[str, Places]:
+    """Of every sample of a shard by its key: offset and length of its members' contents by the rest of their name."""
+    found: dict[str, Places] = {}
+    with tarfile.open(shard) as archive:
+        for member in archive:
+            key, _, name = member.name.partition(".")
+            found.setdefault(key, {})[name] = (member.offset_data, member.size)
+    return found
+
+
+def _contents(shard: Path, places: Places) -> dict[str, bytes]:
+    with shard.open("rb") as file:
+        return {name: _read_at(file, *place) for name, place in places.items()}
+
+
+def _read_at(file: BinaryIO, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    return file.read(length)
+
+
+def _decoded(contents: dict[str, bytes]) -> TrainingGrid:
     from PIL import Image
     from safetensors.torch import load
 
-    contents: dict[str, bytes] = {}
-    with tarfile.open(shard) as archive:
-        for member in archive:
-            if member.name.startswith(key + "."):
-                stored = archive.extractfile(member)
-                assert stored is not None
-                contents[member.name.removeprefix(key + ".")] = stored.read()
     said = json.loads(contents["json"])
     seconds = torch.tensor(said["seconds"])
     strips = [contents[name] for name in sorted(contents) if name.endswith(".png")]

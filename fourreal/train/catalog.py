@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fourreal.core.errors import InputError
+from fourreal.train.draft_recipes import DRAFT_RECIPES
 from fourreal.train.recipe import Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.video_recipes import VIDEO_RECIPES
@@ -40,13 +41,13 @@ class Changes:
     pace: float | None = None
 
 
-def find_recipe(kind: Literal["video", "recon"], name: str, changes: Changes = Changes()) -> Recipe:
+def find_recipe(kind: Literal["video", "recon", "draft"], name: str, changes: Changes = Changes()) -> Recipe:
     """A recipe with the user's changes.
 
     Raises:
         InputError: there is no such recipe (the nearest name is given), or a change does not fit it.
     """
-    known = VIDEO_RECIPES if kind == "video" else RECON_RECIPES
+    known: dict[str, Any] = {"video": VIDEO_RECIPES, "recon": RECON_RECIPES, "draft": DRAFT_RECIPES}[kind]
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"

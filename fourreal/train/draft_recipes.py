@@ -1,0 +1,50 @@
+"""Recipes of the draft; see `fourreal/video/draft`."""
+
+from __future__ import annotations
+
+from fourreal.train.recipe import DraftRecipe, DraftStage, GridData, LoopConfig, OptimiserConfig
+from fourreal.video.draft.draft_model import DraftModel
+
+
+def mini() -> DraftRecipe:
+    """For one CPU core and an hour."""
+    size = GridData(
+        4,
+        9,
+        (64, 64),
+        shares=(0.6, 0.35, 0.0, 0.05),
+        pattern_shares=(1.0, 0.0, 0.0, 0.0),
+        arc_deg=(5.0, 45.0),
+        fps_range=(5.0, 12.0),
+    )
+    muon = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=50, decay=0.6, convolutions=True)
+    return DraftRecipe(
+        "mini",
+        stages=(
+            DraftStage("matching", 2200, 6, "matching", size, muon),
+            DraftStage("choice", 4000, 3, "choice", size, muon),
+        ),
+        loop=LoopConfig(micro_batch=6, ema=0.998, checkpoint_every=250, sample_every=500, piece_mb=15),
+    )
+
+
+def tiny() -> DraftRecipe:
+    """For tests: seconds, and nothing learnt."""
+    plain = OptimiserConfig("muon", rate=1e-3, warmup=2, convolutions=True)
+    size = GridData(3, 4, (16, 16), shares=(1.0, 0.0, 0.0, 0.0), antialias=False, photo_textures=False)
+    return DraftRecipe(
+        "tiny",
+        stages=(
+            DraftStage("matching", 4, 2, "matching", size, plain),
+            DraftStage("choice", 4, 2, "choice", size, plain),
+        ),
+        loop=LoopConfig(
+            micro_batch=2, precision="float32", ema=0.9, checkpoint_every=3, sample_every=10, plot_every=10, log_every=1
+        ),
+        model=DraftModel.tiny().config,
+        pairs=2,
+        columns=1,
+    )
+
+
+DRAFT_RECIPES = {"mini": mini, "tiny": tiny}
