@@ -4,7 +4,7 @@
                                     [--busy] [--json FILE]
 
 Where there is a CUDA GPU: the full-size network (random weights; speed does not depend on them) on
-350 x 518 frames, as in the paper. Else the small network on 128 x 128. Every case runs twice, all
+350 x 518 frames, as in the paper. Else the network `base` on 128 x 128. Every case runs twice, all
 times at once (as the paper does) and in windows; a case that runs out of memory says so. The paper's A100
 figures stand beside the CUDA ones.
 
@@ -33,9 +33,10 @@ from measuring import counted_flops, machine, matmul_flops, write_rows
 from fourreal.core.devices import resolve_device
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
-from fourreal.recon.config import ReconConfig, small, tiny, vggt_1b
+from fourreal.core.notes import UserNote
+from fourreal.recon.config import ReconConfig, base, tiny, vggt_1b
 from fourreal.recon.model import ReconModel
-from fourreal.recon.reconstruct import LowConfidence, ReconstructSettings, reconstruct
+from fourreal.recon.reconstruct import ReconstructSettings, reconstruct
 from fourreal.recon.windows import plan_windows
 
 # Table S3: (views, times) to seconds and GB on an A100.
@@ -83,7 +84,7 @@ def choose(device: torch.device, quick: bool) -> Setup:
         return Setup("tiny network", tiny(), (32, 32), "float32")
     if device.type == "cuda":
         return Setup("VGGT-1B size, temporal layers and Gaussian head", vggt_1b(), (350, 518), "bfloat16")
-    return Setup("small network", small(), (128, 128), "float32")
+    return Setup("base network", base(), (128, 128), "float32")
 
 
 def resident_bytes() -> int:
@@ -143,7 +144,7 @@ class Case:
 
 def run_case(setup: Setup, case: Case, device: torch.device, model: ReconModel | None = None) -> Cost | None:
     """One measurement, after a small run that warms everything up."""
-    warnings.simplefilter("ignore", LowConfidence)
+    warnings.simplefilter("ignore", UserNote)
     model = build(setup, device) if model is None else model
     if case.busy:
         torch.set_num_threads(1)

@@ -32,11 +32,11 @@ from fourreal.eval.protocols.worlds import HeldOutWorlds
 from fourreal.eval.scores import Measured, mean_score
 from fourreal.train.video_recipes import tiny
 from fourreal.train.video_task import new_generator
-from fourreal.video.flow import Sampler
 from fourreal.video.generate import generate, plan_for
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.plan import GridSize
+from fourreal.video.rectified_flow import Sampler
 
 PAPER_SECONDS = {4: 47.2, 8: 89.4, 16: 173.8, 40: 472.0}
 SAMPLERS: tuple[Sampler, ...] = ("euler", "unipc")

@@ -1,6 +1,6 @@
 """How much of the bare network's speed does the training loop keep, and what do recipes cost?
 
-    python benchmarks/trainer.py [--recipe micro] [--steps 12] [--batch 4] [--device cuda] [--workers 2]
+    python benchmarks/trainer.py [--recipe mini] [--steps 12] [--batch 4] [--device cuda] [--workers 2]
     python benchmarks/trainer.py --estimate
 
 First table, samples a second in one run: forward and backward alone on samples in memory; the loop on the same
@@ -134,7 +134,7 @@ def estimates() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", default="micro", choices=list(VIDEO_RECIPES))
+    parser.add_argument("--recipe", default="mini", choices=list(VIDEO_RECIPES))
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--device", default="auto")

@@ -12,6 +12,7 @@ from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
 from fourreal.data.footage import ImportedGrid
 from fourreal.data.model_input import NO_WISH, Footage, GridWish, UsualGrid, model_input
@@ -21,7 +22,6 @@ from fourreal.recon.weights import find_model
 from fourreal.video.extend import extend
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator, WeightType
-from fourreal.video.notes import tell
 from fourreal.video.plan import GridSize
 from fourreal.video.text_to_grid import text_to_grid
 from fourreal.video.training_size import TrainingSize
@@ -58,7 +58,7 @@ class FourDPipeline:
         cls,
         model: str | Path | None = "mini",
         *,
-        recon: str | Path | None = "small",
+        recon: str | Path | None = "mini",
         delta: str | Path | None = None,
         base: str | Path | None = None,
         weight_type: WeightType = "float32",
@@ -68,7 +68,7 @@ class FourDPipeline:
 
         Args:
             model: the generator: `mini`, a folder, a released name such as `wan2.1-1.3b`, or a hub id.
-            recon: the reconstruction network: `small`, `vggt-1b`, or a folder.
+            recon: the reconstruction network: `mini`, `vggt-1b`, or a folder.
             delta: view-time weights to lay over the generator.
             base: another generator for the two single videos of a prompt alone.
             weight_type: number format of the generators' weights.
@@ -119,8 +119,6 @@ class FourDPipeline:
         if fixed is None and freeze is None:
             return self.imagine(prompt, wish, settings=settings, progress=progress)
         imported = self.prepare(fixed, freeze, wish)
-        if imported.warning:
-            tell(imported.warning)
         return self.complete(imported.grid, prompt, settings=settings, progress=progress)
 
     def prepare(self, fixed: Footage | None, freeze: Footage | None, wish: GridWish = NO_WISH) -> ImportedGrid:
@@ -144,7 +142,7 @@ class FourDPipeline:
             return grid
         generator = self._generator()
         if prompt.strip() and not generator.text_encoder.reads_text:
-            tell("this model reads no text: the prompt is kept as a caption and changes nothing in the pictures")
+            notify("this model reads no text: the prompt is kept as a caption and changes nothing in the pictures")
             prompt = ""
         settings = settings or GenerationSettings(device=self.device)
         return extend(generator, grid, prompt, settings=settings, progress=progress)

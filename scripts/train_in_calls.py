@@ -45,7 +45,7 @@ class Session:
     """For everything, over all calls."""
     minutes_call: float = 9.0
     """This call ends within so many minutes; 0 only packs."""
-    recipe: str = "mini"
+    recipe: str = "base"
     """Of both models."""
     kinds: tuple[Kind, ...] = ("video", "recon")
     """Which models, in this order."""

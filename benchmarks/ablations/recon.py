@@ -47,13 +47,13 @@ METRICS = ("PSNR", "SSIM", "rotation error", "depth AbsRel")
 
 
 def arm_recipe(changes: Mapping[str, Any], start: ReconModel, steps: int, seed: int) -> ReconRecipe:
-    """The last stage of `micro` on the arm's network."""
-    micro = RECON_RECIPES["micro"]()
-    assert isinstance(micro, ReconRecipe)
-    last = micro.stages[-1]
-    loop = replace(micro.loop, seed=seed, sample_every=steps, plot_every=steps, checkpoint_every=50, keep_last=1)
+    """The last stage of `mini` on the arm's network."""
+    mini = RECON_RECIPES["mini"]()
+    assert isinstance(mini, ReconRecipe)
+    last = mini.stages[-1]
+    loop = replace(mini.loop, seed=seed, sample_every=steps, plot_every=steps, checkpoint_every=50, keep_last=1)
     return replace(
-        micro,
+        mini,
         name="ablation",
         model=replace(start.config, **changes),
         stages=(replace(last, steps=steps, optimiser=replace(last.optimiser, warmup=10)),),
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     start = load_model(given.start).model
-    size = RECON_RECIPES["micro"]().stages[-1].size
+    size = RECON_RECIPES["mini"]().stages[-1].size
     held_out = HeldOutWorlds(size.views, RECON_TIMES, size.image_size, RECON_FPS, size.arc_deg)
     rows: dict[str, Any] = {}
     first: dict[str, torch.Tensor] = {}

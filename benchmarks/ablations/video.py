@@ -88,9 +88,9 @@ STUDIES: Mapping[str, Arms] = {
 
 
 def ablation_recipe(arm: Mapping[str, Any], seed: int, steps: int, shards: Path) -> VideoRecipe:
-    """The recipe of an arm: `micro`, smaller, in one stage."""
-    micro = VIDEO_RECIPES["micro"]()
-    model = micro.model | {"num_attention_heads": 3, "num_layers": 4, "ffn_dim": 288} | dict(arm.get("model", {}))
+    """The recipe of an arm: `mini`, smaller, in one stage."""
+    mini = VIDEO_RECIPES["mini"]()
+    model = mini.model | {"num_attention_heads": 3, "num_layers": 4, "ffn_dim": 288} | dict(arm.get("model", {}))
     data = GridData(
         VIEWS,
         TIMES,
@@ -99,9 +99,9 @@ def ablation_recipe(arm: Mapping[str, Any], seed: int, steps: int, shards: Path)
         pattern_shares=(0.6, 0.2, 0.2, 0.0),
         arc_deg=ARC,
     )
-    muon = OptimiserConfig("muon", rate=2e-3, muon_rate=0.02, warmup=50, decay=0.4)
+    muon = OptimiserConfig("muon", lr=2e-3, muon_lr=0.02, warmup=50, decay=0.4)
     return replace(
-        micro,
+        mini,
         name="ablation",
         scales="everything: 32 x 32, 0.7M parameters, minutes of one core",
         model=model,

@@ -11,10 +11,10 @@ import gradio as gr
 
 from fourreal.app import panels
 from fourreal.app.clips import ClipKind
-from fourreal.app.desk import Ticket
+from fourreal.app.queue import Job
 from fourreal.app.results import FOLDER_OF, find_result
+from fourreal.app.service import MOST_SEED, MOST_STEPS, MOST_VIEWS, Choices, Service
 from fourreal.app.sessions import Session
-from fourreal.app.workshop import MOST_SEED, MOST_STEPS, MOST_VIEWS, Choices, Workshop
 from fourreal.core.errors import InputError
 from fourreal.job.sample import sample_clips
 
@@ -28,13 +28,13 @@ SKIP = gr.skip()
 
 
 class Page:
-    """The page of a workshop, built once and shared by everybody who opens it.
+    """The page of a service, built once and shared by everybody who opens it.
 
     What differs between them is in their `Session`, found by the name that the browser gives each page it opens.
     """
 
-    def __init__(self, workshop: Workshop) -> None:
-        self.workshop = workshop
+    def __init__(self, service: Service) -> None:
+        self.service = service
         self._token_of: dict[str, str] = {}
         self._guard = threading.Lock()
         with gr.Blocks(title="fourreal", analytics_enabled=False, fill_width=True) as self.blocks:
@@ -58,7 +58,7 @@ class Page:
             self.lines[kind] = gr.HTML(elem_id=f"fr-{kind}-line")
         self.sample = gr.Button("Use the sample pair", size="sm", visible=all(p.is_file() for p in sample_clips()))
         self.prompt = gr.Textbox(label="What it shows (optional)", lines=2, max_lines=6)
-        labels = list(self.workshop.offer.labels)
+        labels = list(self.service.offer.labels)
         self.model = gr.Dropdown(labels, value=labels[0], label="Model", visible=len(labels) > 1)
         with gr.Row():
             self.views = gr.Dropdown([AUTOMATIC, *map(str, range(2, MOST_VIEWS + 1))], value=AUTOMATIC, label="Views")
@@ -90,15 +90,15 @@ class Page:
     # ---- what happens ------------------------------------------------------------------------
 
     def on_close(self, request: gr.Request) -> None:
-        self.workshop.sessions.leave(self._token_of.get(str(request.session_hash), ""))
+        self.service.sessions.leave(self._token_of.get(str(request.session_hash), ""))
 
     def _session(self, request: gr.Request) -> Session:
         """The session of whoever asks, opened when they first do. Raises InputError where it is over."""
         page = str(request.session_hash)
         with self._guard:
             if page not in self._token_of:
-                self._token_of[page] = self.workshop.sessions.open().token
-            return self.workshop.sessions.get(self._token_of[page])
+                self._token_of[page] = self.service.sessions.open().token
+            return self.service.sessions.get(self._token_of[page])
 
     def _on_upload(self, kind: ClipKind) -> Callable[..., list[Any]]:
         def on_upload(request: gr.Request, upload: str | None, *asked: Any) -> list[Any]:
@@ -106,7 +106,7 @@ class Page:
                 return [SKIP] * 5
             try:
                 session = self._session(request)
-                self.workshop.receive(session, kind, Path(upload), Path(upload).name)
+                self.service.receive(session, kind, Path(upload), Path(upload).name)
             except InputError as error:
                 return [panels.complaint(str(error)), None, SKIP, SKIP, SKIP]
             return [panels.clip_line(session.clips[kind]), SKIP, *self._look(session, asked)]
@@ -117,7 +117,7 @@ class Page:
         def on_drop(request: gr.Request, *asked: Any) -> list[Any]:
             try:
                 session = self._session(request)
-                self.workshop.drop(session, kind)
+                self.service.drop(session, kind)
             except InputError as error:
                 return [panels.complaint(str(error)), SKIP, SKIP, SKIP, SKIP]
             return ["", SKIP, *self._look(session, asked)]
@@ -127,7 +127,7 @@ class Page:
     def on_sample(self, request: gr.Request, *asked: Any) -> list[Any]:
         try:
             session = self._session(request)
-            self.workshop.take_sample(session)
+            self.service.take_sample(session)
         except InputError as error:
             return [panels.complaint(str(error)), *[SKIP] * 6]
         lines = [panels.clip_line(session.clips[kind]) for kind in KINDS]
@@ -145,7 +145,7 @@ class Page:
         try:
             session = self._session(request)
             seen = session.preview is not None and session.preview.view().phase == "finished"
-            self.workshop.make(session, _choices(*asked))
+            self.service.make(session, _choices(*asked))
         except InputError as error:
             return [SKIP, panels.complaint(str(error)), *[SKIP] * 4]
         session.shown.clear()
@@ -154,7 +154,7 @@ class Page:
 
     def on_stop(self, request: gr.Request) -> Any:
         try:
-            self.workshop.stop(self._session(request))
+            self.service.stop(self._session(request))
         except InputError:
             return gr.Button(visible=False)
         return gr.Button(interactive=False)
@@ -183,7 +183,7 @@ class Page:
     def _look(self, session: Session, asked: tuple[Any, ...]) -> list[Any]:
         """Begin a preview; what stands on the right meanwhile."""
         try:
-            begun = self.workshop.preview(session, _choices(*asked))
+            begun = self.service.preview(session, _choices(*asked))
         except InputError as error:
             return [panels.complaint(str(error)), SKIP, SKIP]
         session.shown.clear()
@@ -199,7 +199,7 @@ def _looking(session: Session, finished: bool) -> str | None:
     return "" if finished else None
 
 
-def _address(session: Session, job: Ticket | None) -> panels.Address:
+def _address(session: Session, job: Job | None) -> panels.Address:
     """Results of one job have other addresses than those of the next, so that no browser shows an old one."""
     number = 0 if job is None else job.number
     return lambda name: f"results/{session.token}/{name}?{number}"

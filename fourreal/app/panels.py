@@ -6,9 +6,9 @@ from collections.abc import Callable
 from html import escape
 
 from fourreal.app.clips import ClipKind, ReceivedClip
-from fourreal.app.desk import JobView, StageView
+from fourreal.app.queue import JobView, StageView
 from fourreal.app.results import GRID_PAGE, GRID_ZIP, SPLATS_ZIP
-from fourreal.app.workshop import PACK
+from fourreal.app.service import PACK
 from fourreal.job.stages import CONTACT, MOVIE, OVERVIEW, PAGE, PREVIEW
 
 Address = Callable[[str], str]

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fourreal.app.desk import Desk
 from fourreal.app.guard import LOCAL_NAMES, Application, Guard
+from fourreal.app.queue import JobQueue
 from fourreal.app.results import find_result
+from fourreal.app.service import Offer, Service
 from fourreal.app.sessions import Sessions
-from fourreal.app.workshop import Offer, Workshop
 from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 
@@ -65,8 +65,8 @@ def serve(offer: Offer, options: ServerOptions = ServerOptions()) -> None:
     import uvicorn
 
     remove_abandoned(Path(tempfile.gettempdir()))
-    with listen(options) as listening, _temporary_root() as root, open_workshop(offer, root) as workshop:
-        app = Guard(build_app(workshop, root), root / UPLOADS, options.local_only)
+    with listen(options) as listening, _temporary_root() as root, open_service(offer, root) as service:
+        app = Guard(build_app(service, root), root / UPLOADS, options.local_only)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
         )
@@ -85,9 +85,9 @@ def serve(offer: Offer, options: ServerOptions = ServerOptions()) -> None:
 
 
 @contextlib.contextmanager
-def open_workshop(offer: Offer, root: Path) -> Iterator[Workshop]:
-    """A workshop whose sessions live under a folder, swept while the block runs, emptied when it ends."""
-    desk, sessions = Desk(), Sessions(root / SESSIONS)
+def open_service(offer: Offer, root: Path) -> Iterator[Service]:
+    """A service whose sessions live under a folder, swept while the block runs, emptied when it ends."""
+    queue, sessions = JobQueue(), Sessions(root / SESSIONS)
     done = threading.Event()
 
     def sweep() -> None:
@@ -98,16 +98,16 @@ def open_workshop(offer: Offer, root: Path) -> Iterator[Workshop]:
     sweeper = threading.Thread(target=sweep, name="fourreal-sweeper", daemon=True)
     sweeper.start()
     try:
-        yield Workshop(offer, sessions, desk)
+        yield Service(offer, sessions, queue)
     finally:
         done.set()
         sessions.close_all()
-        desk.close()
+        queue.close()
         sessions.sweep()
         sweeper.join(1.0)
 
 
-def build_app(workshop: Workshop, root: Path) -> Application:
+def build_app(service: Service, root: Path) -> Application:
     """The page and its results as an application, to be put behind a `Guard`."""
     # gradio reads both when it is first used, and knows no other way to be told.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -120,8 +120,8 @@ def build_app(workshop: Workshop, root: Path) -> Application:
 
     (root / UPLOADS).mkdir(parents=True, exist_ok=True, mode=0o700)
     app = FastAPI(openapi_url=None)
-    _add_results(app, workshop)
-    page = Page(workshop)
+    _add_results(app, service)
+    page = Page(service)
     page.blocks.queue(api_open=False, default_concurrency_limit=8)
     return gr.mount_gradio_app(
         app,
@@ -130,7 +130,7 @@ def build_app(workshop: Workshop, root: Path) -> Application:
         footer_links=[],
         run_history=False,
         show_error=False,
-        max_file_size=workshop.offer.max_upload_mb * 1_000_000,
+        max_file_size=service.offer.max_upload_mb * 1_000_000,
         ssr_mode=False,
         enable_monitoring=False,
         mcp_server=False,
@@ -140,14 +140,14 @@ def build_app(workshop: Workshop, root: Path) -> Application:
     )
 
 
-def _add_results(app: FastAPI, workshop: Workshop) -> None:
+def _add_results(app: FastAPI, service: Service) -> None:
     from fastapi import HTTPException
     from fastapi.responses import FileResponse
 
     @app.get("/results/{token}/{name}")
     def result(token: str, name: str) -> FileResponse:
         try:
-            file = find_result(workshop.sessions.get(token).folder, name)
+            file = find_result(service.sessions.get(token).folder, name)
         except InputError:
             file = None
         if file is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fourreal.app.clips import ClipKind, ReceivedClip
-from fourreal.app.desk import Ticket
+from fourreal.app.queue import Job
 from fourreal.core.errors import InputError
 
 SILENT_S = 2 * 3600.0
@@ -35,9 +35,9 @@ class Session:
     token: str
     folder: Path
     clips: dict[ClipKind, ReceivedClip] = field(default_factory=dict)
-    preview: Ticket | None = None
-    scene: Ticket | None = None
-    jobs: list[Ticket] = field(default_factory=list)
+    preview: Job | None = None
+    scene: Job | None = None
+    jobs: list[Job] = field(default_factory=list)
     shown: dict[str, str] = field(default_factory=dict)
     seen_at: float = 0.0
     left_at: float | None = None

@@ -28,8 +28,8 @@ class App:
     """Keep a copy of every finished run in this folder."""
     model: tuple[str, ...] = ("mini",)
     """Models the page offers, as `fourreal run --model` takes them; the first is the usual one."""
-    recon: str = "small"
-    """small (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
+    recon: str = "mini"
+    """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
     device: str = "auto"
     """auto, cpu or cuda."""
     max_upload_mb: int = 200
@@ -41,7 +41,7 @@ class App:
 
     def run(self) -> None:
         from fourreal.app.server import ServerOptions, serve
-        from fourreal.app.workshop import Offer
+        from fourreal.app.service import Offer
         from fourreal.core.devices import resolve_device
         from fourreal.recon.weights import find_weights
         from fourreal.video.model_folder import find_model_folder

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import printed_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +51,11 @@ class Evaluate:
     measured: the same command goes on after an interruption. What each protocol fixes: docs/evaluation.md.
 
     Examples:
-        fourreal evaluate worlds --model runs/micro/model --out evaluation
+        fourreal evaluate worlds --model runs/mini/model --out evaluation
         fourreal evaluate worlds-recon --model runs/recon/model --out evaluation-recon
         fourreal evaluate grid --data kitchen --model flow-warp --out kitchen-flow
         fourreal evaluate v2-table-2-nvidia --data nvidia --model mini --out table-2
-        fourreal evaluate v2-table-s6 --data nvidia --model mini --recon small --out table-s6
+        fourreal evaluate v2-table-s6 --data nvidia --model mini --recon mini --out table-s6
     """
 
     protocol: tyro.conf.Positional[ProtocolName]
@@ -105,7 +103,7 @@ class Evaluate:
         from fourreal.eval.protocols.plots import draw_plots
         from fourreal.eval.protocols.report import write_report
 
-        with locked(self.out), _said_once():
+        with locked(self.out), printed_notes(all_warnings=True):
             protocol = self._protocol()
             with progress_bar(f"evaluate {self.protocol}") as progress:
                 evaluation = evaluate(protocol, self.out, seed=self.seed, progress=progress)
@@ -230,15 +228,3 @@ def _command() -> str:
     import shlex
 
     return shlex.join(["fourreal", *sys.argv[1:]])
-
-
-@contextlib.contextmanager
-def _said_once() -> Iterator[None]:
-    """What a model warns of, a line for each thing said, with how often."""
-    import warnings
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for sentence, times in Counter(str(warning.message) for warning in caught).items():
-        print(f"fourreal: {sentence}{f' ({times} times)' if times > 1 else ''}", file=sys.stderr)

@@ -155,6 +155,6 @@ def weights_hash(model: nn.Module) -> str:
 
 
 def _called(name: str) -> str:
-    """A run's model is called after the run: runs/micro/model is 'micro'."""
+    """A run's model is called after the run: runs/mini/model is 'mini'."""
     path = Path(name)
     return path.parent.name if path.name == "model" and path.parent.name else path.name or name

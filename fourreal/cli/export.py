@@ -73,7 +73,7 @@ class Export:
 
 
 def _nearest_up(cameras: Cameras) -> WorldUp:
-    from fourreal.view.stage import axis_direction, world_up
+    from fourreal.view.viewer_frame import axis_direction, world_up
 
     if not len(cameras):
         return "z"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import printed_notes
 
 if TYPE_CHECKING:
     from fourreal.core.grid import VideoGrid
@@ -129,7 +127,7 @@ class Generate:
         from fourreal.video.windows import WindowSize
 
         window = None if self.window is None else WindowSize(*self.window)
-        with progress_bar("generation") as progress, _notes():
+        with progress_bar("generation") as progress, printed_notes():
             return extend(model, grid, self.prompt, window=window, settings=self._settings(), progress=progress)
 
     def _from_prompt(self, model) -> VideoGrid:
@@ -140,7 +138,7 @@ class Generate:
 
         base = None if self.base is None else ViewTimeGenerator.from_pretrained(self.base, weight_type=self.weights)
         size = GridSize(self.views, self.frames, *self.size)
-        with progress_bar("text to grid") as progress, _notes():
+        with progress_bar("text to grid") as progress, printed_notes():
             return text_to_grid(
                 model, self.prompt, size, fps=self.fps, base=base, settings=self._settings(), progress=progress
             )
@@ -159,17 +157,3 @@ class Generate:
         sheet = self.out.with_name(f"{self.out.name}_contact.png")
         write_contact_sheet(sheet, grid)
         print(f"{self.out}: {took}\n{sheet}: what it looks like")
-
-
-@contextlib.contextmanager
-def _notes() -> Iterator[None]:
-    """Show what the user should know about the input as one line each."""
-    import warnings
-
-    from fourreal.video.notes import InputNote
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", InputNote)
-        yield
-    for sentence in dict.fromkeys(str(warning.message) for warning in caught):
-        print(f"fourreal: {sentence}", file=sys.stderr)

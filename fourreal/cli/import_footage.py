@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import printed_notes
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,8 @@ class ImportFootage:
         elif self.cells:
             grid = footage.grid_from_cells(self.cells, sampling)
         else:
-            imported = footage.grid_from_videos(self.fixed, self.freeze, sampling, self.views)
-            grid = imported.grid
-            if imported.warning:
-                print(f"warning: {imported.warning}", file=sys.stderr)
+            with printed_notes():
+                grid = footage.grid_from_videos(self.fixed, self.freeze, sampling, self.views).grid
         record = GridRecord(source=self.source or ", ".join(map(str, self._inputs())), licence=self.licence)
         save_grid(self.out, grid, record=record, storage=self.storage, overwrite=self.overwrite)
         sheet = self.out.with_name(f"{self.out.name}_contact.png")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +10,7 @@ from typing import Literal
 import tyro
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import printed_notes
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class Reconstruct:
     """Grid folder, every cell known."""
     out: Path
     """Scene folder to write."""
-    model: str = "small"
-    """small (the package's own, once trained), vggt-1b (from the Hugging Face cache), or a folder with weights."""
+    model: str = "mini"
+    """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder with weights."""
     window_times: int = 8
     """Times that see each other; 0 takes all at once."""
     window_overlap: int = 2
@@ -72,7 +70,7 @@ class Reconstruct:
         loaded = self._model()
         model = loaded.model.to(device)
         started = time.monotonic()
-        with progress_bar("reconstruction") as progress, _sentences():
+        with progress_bar("reconstruction") as progress, printed_notes():
             scene = reconstruct(model, stored.grid, self._settings(), progress)
         seconds = time.monotonic() - started
         count = sum(len(step) for step in scene.steps)
@@ -83,14 +81,8 @@ class Reconstruct:
         self._write(scene, stored, loaded.name, size)
 
     def _model(self):
-        from fourreal.core.shipped import SHIPPED_NAMES, is_shipped
-        from fourreal.recon.weights import LoadedModel, find_model
+        from fourreal.recon.weights import find_model
 
-        if self.allow_untrained and self.model in SHIPPED_NAMES and not is_shipped("recon"):
-            from fourreal.recon.config import small
-            from fourreal.recon.model import ReconModel
-
-            return LoadedModel(ReconModel(small()).eval(), "small", trained_steps=0)
         loaded = find_model(self.model)
         if not loaded.trained and not self.allow_untrained:
             raise InputError(
@@ -128,17 +120,3 @@ class Reconstruct:
         picture = self.out.with_name(self.out.name + ".png")
         write_image(picture, overview.picture)
         print(f"{self.out}: {size}; input views come back at {overview.psnr_db:.1f} dB; look at {picture}")
-
-
-@contextlib.contextmanager
-def _sentences() -> Iterator[None]:
-    """Show doubts about the result as one line each, without file names and source lines."""
-    import warnings
-
-    from fourreal.recon.reconstruct import LowConfidence
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", LowConfidence)
-        yield
-    for warning in caught:
-        print(f"fourreal: {warning.message}", file=sys.stderr)

@@ -54,8 +54,8 @@ class Run:
     """Folder of view-time weights to lay over the model."""
     base: str | None = None
     """Another model for the two single videos of a prompt alone."""
-    recon: str = "small"
-    """small (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
+    recon: str = "mini"
+    """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
     steps: int = 16
     """Sampling steps."""
     views: int | None = None

@@ -31,7 +31,7 @@ class Synth:
     Examples:
         fourreal synth --out out/demo
         fourreal synth --out out/worlds --count 16 --views 8 --times 13 --no-scene
-        fourreal synth --shards --recipe mini --count 4000 --workers 8 --out out/shards
+        fourreal synth --shards --recipe base --count 4000 --workers 8 --out out/shards
     """
 
     out: Path
@@ -181,7 +181,7 @@ class Synth:
                 raise InputError(f"the stage '{self.stage}' belongs to a recipe; name it with --recipe")
             if self.actors != "any":
                 raise InputError("shards mix animated and physics worlds by the paper's shares; leave --actors out")
-            return MixtureConfig(self._worlds(), casting="actors", seed=self.seed)
+            return MixtureConfig(self._worlds(), kind_sampling="actors", seed=self.seed)
         asked = [name for name in OF_WORLDS if getattr(self, name) != getattr(Synth, name)]
         if asked:
             raise InputError(f"the recipe '{self.recipe}' says what worlds to make; leave --{asked[0]} out")

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 class Train:
     """Train a video or a reconstruction model by a recipe; stop and resume at any step.
 
-    Recipes for video: mini (the shipped size), micro (for a CPU), wan-1.3b, paper-v2, tiny. For recon: mini,
-    micro, vggt-1b, tiny. For draft (matching for unknown cells): mini, tiny. OUT gets checkpoints, a log, plots, samples and the model itself. A run that was killed
+    Recipes for video: mini (what ships, for a CPU), base, wan-1.3b, paper-v2, tiny. For recon: mini,
+    base, vggt-1b, tiny. For draft (unknown cells by matching): mini, tiny. OUT gets checkpoints, a log,
+    plots, samples and the model itself. A run that was killed
     goes on with --resume from its last checkpoint and ends in the same weights.
 
     Examples:
-        fourreal train video --recipe micro --out runs/micro --minutes 2
-        fourreal train video --recipe micro --out runs/micro --resume
+        fourreal train video --recipe mini --out runs/mini --minutes 2
+        fourreal train video --recipe mini --out runs/mini --resume
         torchrun --nproc-per-node 8 -m fourreal.cli train video --recipe wan-1.3b --base DIR --out runs/wan
     """
 
@@ -33,7 +34,7 @@ class Train:
     """What to train."""
     out: Path
     """Folder of the run."""
-    recipe: str = "micro"
+    recipe: str = "mini"
     """Name of the recipe."""
     resume: bool = False
     """Go on with the run in OUT."""

@@ -12,6 +12,7 @@ import enum
 import json
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,6 +54,13 @@ def from_dict(config_type: type[Config], values: Any, where: str = "config") -> 
         return config_type(**built)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+
+
+def rename_keys(values: Any, renamed: Mapping[str, str]) -> Any:
+    """Plain values of an older version with today's keys, at every depth."""
+    if isinstance(values, dict):
+        return {renamed.get(key, key): rename_keys(value, renamed) for key, value in values.items()}
+    return [rename_keys(value, renamed) for value in values] if isinstance(values, list) else values
 
 
 def save_config(path: str | Path, config: Any) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
-from fourreal.core.spread import evenly_spread
+from fourreal.core.linspace_indices import linspace_indices
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 VideoQuality = Literal["faithful", "playable"]
@@ -295,7 +295,7 @@ def _choose(
         )
     if fps is not None:
         return keep[:count]
-    return evenly_spread(inside, count)
+    return [inside[place] for place in linspace_indices(len(inside), count)]
 
 
 def _frame_times(path: Path) -> list[float]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import notify
 
-SHIPPED_NAMES = ("mini", "small")
-"""Two names for one thing: what this package trained for a laptop."""
+SHIPPED_NAME = "mini"
 
 ModelKind = Literal["video", "recon"]
 """video: the view-time generator. recon: the reconstruction network."""
@@ -22,12 +22,15 @@ def shipped_folder(name: str | Path, kind: ModelKind) -> Path | None:
     Raises:
         InputError: the name is one of theirs, but this installation came without the weights.
     """
-    if str(name) not in SHIPPED_NAMES:
+    if str(name) == "small":
+        notify("the model 'small' is called 'mini' now; the old name goes in the next release")
+        name = SHIPPED_NAME
+    if str(name) != SHIPPED_NAME:
         return None
     if not is_shipped(kind):
         raise InputError(
             f"the {kind} model '{name}' does not come with this installation; train one (fourreal train {kind} "
-            "--recipe micro --out RUN) and give its folder RUN/model instead of the name"
+            "--recipe mini --out RUN) and give its folder RUN/model instead of the name"
         )
     return _folder(kind)
 

@@ -17,6 +17,7 @@ import torch
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import Clip, ClipInfo, probe_clip, read_clip, read_image, sample_clip
+from fourreal.core.notes import notify
 
 MAX_GRID_BYTES = 8 << 30
 CORNER_TOLERANCE = 0.03
@@ -60,17 +61,6 @@ class ImportedGrid:
     grid: VideoGrid
     corner_difference: float | None = None
 
-    @property
-    def warning(self) -> str | None:
-        """One sentence when the two inputs do not share their first frame."""
-        if self.corner_difference is None or self.corner_difference <= CORNER_TOLERANCE:
-            return None
-        return (
-            "the fixed-view video's first frame and the freeze-time video's first view should be one picture, but "
-            f"they differ by {self.corner_difference:.3f} on average (up to {CORNER_TOLERANCE} is re-encoding); "
-            "the fixed-view frame was kept"
-        )
-
 
 def grid_from_cameras(rows: Sequence[Path], sampling: Sampling = Sampling()) -> VideoGrid:
     """A complete grid from synchronised cameras, one clip a view, that start at the same moment.
@@ -103,6 +93,8 @@ def grid_from_videos(
 ) -> ImportedGrid:
     """A partly known grid from a fixed-view video (its row), a freeze-time video (its column), or both.
 
+    Notes when the two inputs do not share their first frame.
+
     Args:
         fixed: a video from a camera that stands still; a file, or frames in memory.
         freeze: a video, or a folder of photos, that moves round a moment that stands still.
@@ -133,7 +125,14 @@ def grid_from_videos(
     )
     if row is None or column is None:
         return ImportedGrid(grid)
-    return ImportedGrid(grid, float((row.frames[0] - column[0]).abs().mean()))
+    difference = float((row.frames[0] - column[0]).abs().mean())
+    if difference > CORNER_TOLERANCE:
+        notify(
+            "the fixed-view video's first frame and the freeze-time video's first view should be one picture, but "
+            f"they differ by {difference:.3f} on average (up to {CORNER_TOLERANCE} is re-encoding); "
+            "the fixed-view frame was kept"
+        )
+    return ImportedGrid(grid, difference)
 
 
 def grid_from_cells(pattern: str, sampling: Sampling = Sampling()) -> VideoGrid:

@@ -35,7 +35,7 @@ PHYSICS = frozenset({"bounce", "roll", "slide", "toss", "fall", "topple", "spin"
 PASSIVE = frozenset({"stand", "is hit", "sway"})
 TRIES = 8
 
-Casting = Literal["redraw", "actors"]
+KindSampling = Literal["redraw", "actors"]
 """How a world of a wanted kind is found.
 
 redraw: by drawing worlds until one is of the kind, mixed companies among the animated ones. actors: by asking for
@@ -57,7 +57,7 @@ class MixtureConfig:
             loud; 0 starts with the full variety.
         fps_range: worlds of objects and physics draw their columns per second from here, so that things move
             slower and faster; None takes that of `worlds`.
-        casting: see `Casting`.
+        kind_sampling: see `KindSampling`.
         clips: folder of real clips for the warped samples; empty warps procedural ones.
         seed: of everything.
 
@@ -72,7 +72,7 @@ class MixtureConfig:
     warp_strength: float = 0.35
     curriculum_steps: int = 0
     fps_range: tuple[float, float] | None = None
-    casting: Casting = "redraw"
+    kind_sampling: KindSampling = "redraw"
     clips: str = ""
     seed: int = 0
 
@@ -122,7 +122,7 @@ class GridMixture:
             worlds = replace(worlds, fps=float(stream(config.seed, step, index, "fps").uniform(*config.fps_range)))
         if kind == "static":
             world = draw_world(replace(worlds, times=1), None, config.seed, step, index)
-        elif config.casting == "actors":
+        elif config.kind_sampling == "actors":
             cast = replace(worlds, actors="physics" if kind == "physics" else "animated")
             world = draw_world(cast, None, config.seed, step, index)
         else:

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from fourreal.core.atomic import atomic_file
 from fourreal.core.cameras import Cameras
-from fourreal.core.configs import read_json, to_dict
+from fourreal.core.configs import read_json, rename_keys, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
 from fourreal.core.media import to_uint8
@@ -167,12 +167,12 @@ def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bo
     """Say in the folder what is written into it, or check that it says the same."""
     assert is_dataclass(mixture)
     assert not isinstance(mixture, type)
-    said = {"mixture": type(mixture).__name__, **to_dict(mixture), "per_shard": per_shard, "depth": depth}
+    wanted = {"mixture": type(mixture).__name__, **to_dict(mixture), "per_shard": per_shard, "depth": depth}
     if flow:  # left out otherwise, so that folders written before there was a choice can be added to
-        said["flow"] = True
+        wanted["flow"] = True
     record = folder / RECORD
     if record.exists():
-        if read_json(record) != said:
+        if rename_keys(read_json(record), {"casting": "kind_sampling"}) != wanted:
             raise InputError(
                 f"{folder} holds shards of another mixture (see {RECORD} in it); choose another folder or remove it"
             )
@@ -180,7 +180,7 @@ def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bo
     if any(_shards_in(folder)):
         raise InputError(f"{folder} holds shards but no {RECORD} that says of what; choose another folder")
     with atomic_file(record) as partial:
-        partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
 
 
 def _shards_in(folder: Path) -> list[Path]:

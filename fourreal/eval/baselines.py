@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.perception.flow import compose, dense_flow, warp
+from fourreal.perception.optical_flow import compose, dense_flow, warp
 
 Completion: TypeAlias = Callable[[VideoGrid], VideoGrid]
 """A partly known grid to a complete one."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.perception.feature_network import ImageFeatures
-from fourreal.perception.flow import dense_flow, warp
+from fourreal.perception.optical_flow import dense_flow, warp
 
 
 def temporal_flickering(video: Float[Tensor, "T 3 H W"]) -> float:

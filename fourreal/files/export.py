@@ -24,10 +24,10 @@ from fourreal.core.atomic import atomic_folder
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import DynamicScene, Gaussians
 from fourreal.core.progress import Progress, silent
+from fourreal.files.flip_y_down import flip_y_down
 from fourreal.files.fourdgs_file import UpAxis, write_4dgs, write_gltf
 from fourreal.files.packed import write_sog, write_splat, write_spz
 from fourreal.files.ply import write_ply
-from fourreal.files.upright import half_turned
 from fourreal.files.usd_file import write_usd
 
 MomentFormat = Literal["ply", "spz", "splat", "sog", "gltf"]
@@ -83,7 +83,7 @@ def export_scene(
     steps = [scene.at(seconds) for seconds in scene.seconds.tolist()]
     axis: UpAxis = "z" if up == "z" else "y"
     if up == "-y" and format in SAY_UP:
-        steps = [half_turned(step) for step in steps]
+        steps = [flip_y_down(step) for step in steps]
     if format in ("4dgs", "usd"):
         _require_file_name(target, suffixes, overwrite)
         if format == "4dgs":

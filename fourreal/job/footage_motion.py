@@ -15,10 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fourreal.core.media import Clip, read_clip, sample_clip
+from fourreal.core.notes import notify
 from fourreal.data.footage import info_of
 from fourreal.job.rigidity import straying_share
-from fourreal.perception.flow import dense_flow, warp
-from fourreal.video.notes import tell
+from fourreal.perception.optical_flow import dense_flow, warp
 
 SIDE = 96
 """Motion is measured in pictures with this longer side."""
@@ -37,7 +37,7 @@ def tell_of_moving_camera(row: Float[Tensor, "T 3 H W"]) -> None:
         return
     drift = camera_motion(_small(row))
     if drift > MOVING_PX:
-        tell(
+        notify(
             f"the camera of the fixed-view video seems to move (by {100 * drift / SIDE:.1f} % of the picture a frame): "
             "the first row will not be one viewpoint; take a clip from a camera that stands still, or steady it first"
         )
@@ -54,14 +54,14 @@ def tell_of_moving_things(freeze: Path | Clip) -> None:
     clip = sample_clip(freeze, count=count) if isinstance(freeze, Clip) else read_clip(freeze, count=count, size=size)
     frames = _small(clip.frames)
     if camera_motion(frames) < STILL_PX:
-        tell(
+        notify(
             "the camera of the freeze-time video hardly moves, so its views are all alike; a freeze-time video goes "
             "round a moment that stands still (was a fixed-view video meant?)"
         )
         return
     share = own_motion(frames)
     if share is not None and share > STRAYING:
-        tell(
+        notify(
             f"things seem to move in the freeze-time video ({100 * share:.1f} % of what could be followed): every "
             "view should show one and the same moment"
         )

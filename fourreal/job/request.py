@@ -43,7 +43,7 @@ class JobRequest:
     grid: Path | None = None
     prompt: str = ""
     model: str = "mini"
-    recon: str = "small"
+    recon: str = "mini"
     delta: Path | None = None
     base: str | None = None
     wish: GridWish = NO_WISH

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import shutil
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
+from fourreal.core.notes import collected_notes
 from fourreal.job.content import hash_path, hash_values
 from fourreal.job.manifest import StageRecord, load_manifest, save_manifest
 from fourreal.job.memory import PeakMemory
@@ -21,8 +21,6 @@ from fourreal.job.networks import Networks, find_networks
 from fourreal.job.request import JobRequest, StageName
 from fourreal.job.stages import Stage, Work, planned
 from fourreal.job.watch import Nobody, StagePlace, Watcher
-from fourreal.recon.reconstruct import LowConfidence
-from fourreal.video.notes import InputNote
 
 NOBODY = Nobody()
 
@@ -102,7 +100,7 @@ def _run(stage: Stage, work: Work, watcher: Watcher, place: StagePlace, begun: S
     memory.start()
     notes: list[str] = []
     try:
-        with watcher.stage(place) as progress, _gathered(notes):
+        with watcher.stage(place) as progress, collected_notes(notes):
             figures = stage.run(work, progress)
     finally:
         for sentence in notes:
@@ -115,19 +113,6 @@ def _run(stage: Stage, work: Work, watcher: Watcher, place: StagePlace, begun: S
         figures=figures,
         notes=notes,
     )
-
-
-@contextlib.contextmanager
-def _gathered(notes: list[str]) -> Iterator[None]:
-    """Collect what the rooms have to say about inputs and results, each sentence once."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", InputNote)
-        warnings.simplefilter("always", LowConfidence)
-        try:
-            yield
-        finally:
-            ours = [str(w.message) for w in caught if issubclass(w.category, InputNote | LowConfidence)]
-            notes.extend(dict.fromkeys(ours))
 
 
 def _unchanged(out: Path, stage: Stage, record: StageRecord) -> bool:

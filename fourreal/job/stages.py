@@ -20,6 +20,7 @@ from typing import Any
 from fourreal.core.configs import to_dict
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import write_image
+from fourreal.core.notes import notify
 from fourreal.core.progress import Progress
 from fourreal.data.footage import ImportedGrid
 from fourreal.data.model_input import Footage, model_input
@@ -31,7 +32,6 @@ from fourreal.job.request import JobRequest, StageName
 from fourreal.pipeline import RECONSTRUCTION, FourDPipeline, usual_grid
 from fourreal.recon.overview import draw_overview
 from fourreal.video.generation_settings import GenerationSettings
-from fourreal.video.notes import tell
 from fourreal.view.contact_sheet import write_contact_sheet
 from fourreal.view.movie import MovieOptions, plan_movie, write_movie
 from fourreal.view.page import PageOptions, PageTooLarge, write_page
@@ -103,8 +103,6 @@ def _import(work: Work, progress: Progress) -> Figures:
         fixed, freeze = _footage(request.fixed), _footage(request.freeze)
         imported, record = model_input(fixed, freeze, usual, request.wish), GridRecord()
         _tell_what_moves(imported.grid, request, freeze)
-    if imported.warning:
-        tell(imported.warning)
     names = ", ".join(path.name for path in request.inputs.values())
     record = replace(record, source=record.source or names)
     save_grid(work.out / INPUT, imported.grid, record=record, storage="png", overwrite=True)
@@ -217,7 +215,7 @@ def _page(work: Work, progress: Progress) -> Figures:
         else:
             break
     if options.keep < 1:
-        tell(f"the page shows the most visible {options.keep:.0%} of the Gaussians, so that it stays a page")
+        notify(f"the page shows the most visible {options.keep:.0%} of the Gaussians, so that it stays a page")
     return {"megabytes": round(size / 1e6, 2), "keep": round(options.keep, 3)}
 
 

@@ -56,8 +56,8 @@ class Aggregator(nn.Module):
         self.config = config
         self.checkpointing = False
         self.patch_embed = PatchEncoder(config)
-        self.camera_token = nn.Parameter(torch.randn(1, 2, 1, config.width) * config.token_scale)
-        self.register_token = nn.Parameter(torch.randn(1, 2, config.registers, config.width) * config.token_scale)
+        self.camera_token = nn.Parameter(torch.randn(1, 2, 1, config.width) * config.token_init_std)
+        self.register_token = nn.Parameter(torch.randn(1, 2, config.registers, config.width) * config.token_init_std)
         self.frame_blocks = self._blocks()
         self.global_blocks = self._blocks()
         layers = {"none": 0, "pair": config.depth, "block": 2 * config.depth}[config.temporal]

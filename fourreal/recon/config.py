@@ -1,11 +1,12 @@
 """What a reconstruction network is made of, and its presets.
 
-`vggt_1b` has the released backbone's sizes, `small` is trained from nothing on a CPU, `tiny` is for tests.
+`vggt_1b` has the released backbone's sizes; `base` and `mini` are trained from nothing, `mini` on a CPU; `tiny` is for
+tests.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fourreal.core.errors import InputError
@@ -41,7 +42,7 @@ class ReconConfig:
         mlp_ratio: hidden width of the MLPs over their width.
         layer_scale: first value of the backbone's and the camera head's layer scales. VGGT starts
             from a trained encoder with 0.01; from nothing, blocks must count from the first step.
-        token_scale: spread of new camera and register tokens. VGGT's are next to nothing; from nothing, they must
+        token_init_std: spread of new camera and register tokens. VGGT's are next to nothing; from nothing, they must
             differ from each other from the first step.
         query_gain, key_gain: initial gain of the norms of queries and keys; above 1 lets a small new network form
             sharp matches early. Like all initial values without effect on loaded weights.
@@ -66,7 +67,7 @@ class ReconConfig:
     depth: int = 24
     mlp_ratio: float = 4.0
     layer_scale: float = 0.01
-    token_scale: float = 1e-6
+    token_init_std: float = 1e-6
     query_gain: float = 1.0
     key_gain: float = 1.0
     registers: int = 4
@@ -106,8 +107,8 @@ def vggt_1b() -> ReconConfig:
     return ReconConfig()
 
 
-def small() -> ReconConfig:
-    """8.2 million values for 128 x 128 images: trains on a CPU."""
+def base() -> ReconConfig:
+    """8.2 million values, for images of 128 x 128."""
     return ReconConfig(
         patch=8,
         native_size=128,
@@ -117,7 +118,7 @@ def small() -> ReconConfig:
         depth=6,
         mlp_ratio=3.0,
         layer_scale=1.0,
-        token_scale=0.5,
+        token_init_std=0.5,
         query_gain=2.0,
         key_gain=1.5,
         head_layers=(1, 3, 4, 5),
@@ -126,6 +127,23 @@ def small() -> ReconConfig:
         camera_depth=1,
         camera_heads=5,
         camera_mlp_ratio=2.0,
+    )
+
+
+def mini() -> ReconConfig:
+    """0.95 million values, for images of 64 x 64, without a point head: what ships, trained on a CPU."""
+    return replace(
+        base(),
+        native_size=64,
+        width=64,
+        heads=2,
+        encoder_depth=2,
+        depth=4,
+        head_layers=(0, 1, 2, 3),
+        camera_heads=2,
+        dense_features=16,
+        dense_stages=(16, 16, 32, 32),
+        point_head=False,
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from fourreal.core.cameras import Cameras
 from fourreal.core.gaussians import Gaussians, GaussianSequence
 from fourreal.core.grid import VideoGrid
-from fourreal.core.spread import evenly_spread
+from fourreal.core.linspace_indices import linspace_indices
 from fourreal.splat.rasterize import rasterize
 
 MAX_VIEWS = 6
@@ -45,7 +45,7 @@ class Overview:
 
 def draw_overview(scene: GaussianSequence, grid: VideoGrid, title: str = "") -> Overview:
     """Render a reconstruction from its own cameras beside the grid it was made from."""
-    views = evenly_spread(range(grid.num_views), MAX_VIEWS)
+    views = linspace_indices(grid.num_views, MAX_VIEWS)
     times = sorted({0, grid.num_times - 1})
     size = _cell_size(grid.image_size)
     # In no more pixels than the scene was made from: Gaussians of a pixel each would leave gaps between them.

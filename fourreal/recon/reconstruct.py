@@ -8,7 +8,6 @@ Source: 4Real-Video-V2, section 3.2; appendix C (frames at VGGT's standard size)
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -21,6 +20,7 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians, GaussianSequence, concatenate
 from fourreal.core.grid import VideoGrid
+from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
 from fourreal.recon.align_views import AlignedViews, align_views, refit_depth
 from fourreal.recon.gaussian_head import gaussians_of_pixels
@@ -35,10 +35,6 @@ LOW_CONFIDENCE = 1.5
 LOW_OVERLAP = 0.05
 SURE_FROM = 256
 """Pixels per side of the frames a network was made for, from which its own cameras are trusted."""
-
-
-class LowConfidence(UserWarning):
-    """The result is there but is not to be trusted; the message says which views and why."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ def reconstruct(
             answer is not finite.
 
     Warns:
-        LowConfidence: the network is unsure of a view, or a view overlaps with no other.
+        UserNote: the network is unsure of a view, or a view overlaps with no other.
     """
     _check(grid)
     size = network_size(grid.image_size, model, settings.longest_side)
@@ -305,17 +301,11 @@ class _Doubts:
         median = torch.stack(self.medians).median(0).values
         unsure = torch.nonzero(median < LOW_CONFIDENCE).flatten().tolist()
         if self.lonely:
-            warnings.warn(
-                f"confidence is low: {_named(self.lonely, self.views)} shows hardly anything that another view shows",
-                LowConfidence,
-                stacklevel=3,
+            notify(
+                f"confidence is low: {_named(self.lonely, self.views)} shows hardly anything that another view shows"
             )
         if unsure:
-            warnings.warn(
-                f"confidence is low: the network is unsure of the depth of {_named(unsure, self.views)}",
-                LowConfidence,
-                stacklevel=3,
-            )
+            notify(f"confidence is low: the network is unsure of the depth of {_named(unsure, self.views)}")
 
 
 def _named(indices: Sequence[int], total: int) -> str:

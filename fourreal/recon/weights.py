@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fourreal.core.atomic import atomic_folder
-from fourreal.core.configs import load_config, read_json, save_config
+from fourreal.core.configs import from_dict, read_json, rename_keys, save_config
 from fourreal.core.errors import InputError
 from fourreal.core.shipped import shipped_folder
 from fourreal.recon.config import ReconConfig, TemporalLayers, vggt_1b
@@ -67,7 +67,7 @@ def find_model(name: str) -> LoadedModel:
     """The network a user means. A released checkpoint comes without temporal layers, which untrained change nothing.
 
     Args:
-        name: `small` or `mini` for the one shipped with the package; `vggt-1b` for the released checkpoint where
+        name: `mini` for the one shipped with the package; `vggt-1b` for the released checkpoint where
             the Hugging Face cache has it; else a folder written by `save_model`, a folder with the
             released `model.safetensors`, or that file.
 
@@ -89,7 +89,7 @@ def find_weights(name: str) -> Path:
         return path / WEIGHTS_FILE
     if path.is_file():
         return path
-    raise InputError(f"no model '{name}'; expected small, vggt-1b, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+    raise InputError(f"no model '{name}'; expected mini, vggt-1b, or a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
 
 
 def save_model(
@@ -122,7 +122,8 @@ def load_model(folder: str | os.PathLike[str]) -> LoadedModel:
         InputError: a file is missing or damaged, or the weights do not fit the config.
     """
     folder = Path(folder)
-    card = load_config(folder / CONFIG_FILE, ModelCard)
+    values = rename_keys(read_json(folder / CONFIG_FILE), {"token_scale": "token_init_std"})
+    card = from_dict(ModelCard, values, str(folder / CONFIG_FILE))
     with torch.device("meta"):
         model = ReconModel(card.config)
     tensors = _read(folder / WEIGHTS_FILE)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import notify
 from fourreal.train.draft_recipes import DRAFT_RECIPES
 from fourreal.train.recipe import Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
@@ -48,6 +49,9 @@ def find_recipe(kind: Literal["video", "recon", "draft"], name: str, changes: Ch
         InputError: there is no such recipe (the nearest name is given), or a change does not fit it.
     """
     known: dict[str, Any] = {"video": VIDEO_RECIPES, "recon": RECON_RECIPES, "draft": DRAFT_RECIPES}[kind]
+    if name == "micro":
+        notify("the recipe 'micro' is called 'mini' now, as the model it trains; the old name goes in the next release")
+        name = "mini"
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"

@@ -17,7 +17,7 @@ def mini() -> DraftRecipe:
         arc_deg=(5.0, 45.0),
         fps_range=(5.0, 12.0),
     )
-    muon = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=50, decay=0.6, convolutions=True)
+    muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.01, warmup=50, decay=0.6, convolutions=True)
     return DraftRecipe(
         "mini",
         stages=(
@@ -30,7 +30,7 @@ def mini() -> DraftRecipe:
 
 def tiny() -> DraftRecipe:
     """For tests: seconds, and nothing learnt."""
-    plain = OptimiserConfig("muon", rate=1e-3, warmup=2, convolutions=True)
+    plain = OptimiserConfig("muon", lr=1e-3, warmup=2, convolutions=True)
     size = GridData(3, 4, (16, 16), shares=(1.0, 0.0, 0.0, 0.0), antialias=False, photo_textures=False)
     return DraftRecipe(
         "tiny",

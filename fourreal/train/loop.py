@@ -23,9 +23,9 @@ from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 from fourreal.core.progress import Progress, silent
 from fourreal.train.checkpoint import Checkpoint, Counters, latest_checkpoint, save_checkpoint
-from fourreal.train.feed import MicroBatch, feed, own_indices
+from fourreal.train.dataloader import MicroBatch, feed, own_indices
 from fourreal.train.log import RunLog, plot_log
-from fourreal.train.optimiser import Optimisers, RunningAverage, build_optimisers, rate_share
+from fourreal.train.optimiser import Optimisers, RunningAverage, build_optimisers, lr_scale
 from fourreal.train.parallel import Processes, fill, shard, whole
 from fourreal.train.recipe import Recipe, stage_at, total_steps
 from fourreal.train.run_folder import check_folder, write_manifest
@@ -223,7 +223,7 @@ class _Run:
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         self.counters.step += 1
         if bool(torch.isfinite(norm)):
-            self.optimisers.set_rate(rate_share(stage.optimiser, step, stage.steps))
+            self.optimisers.set_lr(lr_scale(stage.optimiser, step, stage.steps))
             self.optimisers.step()
             self.average.update(self.trained)
             for name, value in totals.items():
@@ -238,8 +238,8 @@ class _Run:
         skipped, done = self.counters.skipped, self.counters.step
         if skipped > max(SKIPS_ALLOWED, MOST_SKIPPED * done):
             raise InputError(
-                f"{skipped} of {done} steps gave NaN or infinity, more than 1 %; the rate is too high or the data "
-                "are damaged: lower the rate, or resume from an older checkpoint"
+                f"{skipped} of {done} steps gave NaN or infinity, more than 1 %; the learning rate is too high or "
+                "the data are damaged: lower it, or resume from an older checkpoint"
             )
 
     def _out_of_time(self, began: float) -> bool:
@@ -261,7 +261,7 @@ class _Run:
         if self.log is not None and self.sums:
             stage, (_, within) = self.recipe.stages[self.stage], stage_at(self.recipe, self.counters.step - 1)
             values = {name: float(torch.stack(found).mean()) for name, found in self.sums.items()}
-            values["rate_share"] = rate_share(stage.optimiser, within, stage.steps)
+            values["lr_scale"] = lr_scale(stage.optimiser, within, stage.steps)
             values["seconds"], values["skipped"] = self.counters.seconds, float(self.counters.skipped)
             self.log.write(self.counters.step, stage.name, values)
         self.sums.clear()

@@ -48,9 +48,9 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], rate: float, momentum: float = 0.95, weight_decay: float = 0.0
+        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
     ) -> None:
-        super().__init__(parameters, {"lr": rate, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -66,9 +66,9 @@ class Muon(torch.optim.Optimizer):
                 ahead = parameter.grad.lerp(running, group["momentum"])
                 rows, columns = parameter.shape[0], parameter[0].numel()
                 # A tall matrix changes its output by as much per unit of input as a square one.
-                rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+                lr = group["lr"] * max(1.0, rows / columns) ** 0.5
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(_orthogonalised_like(ahead), alpha=-rate)
+                parameter.add_(_orthogonalised_like(ahead), alpha=-lr)
 
 
 def _orthogonalised_like(gradient: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Optimisers by config, the rate of every step, and the running average of the weights."""
+"""Optimisers by config, the learning rate of every step, and the running average of the weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Optimisers:
     """The optimisers of a stage, each parameter in one of them, by name."""
 
     parts: tuple[torch.optim.Optimizer, ...]
-    base_rates: tuple[float, ...]
+    base_lrs: tuple[float, ...]
     names: dict[Tensor, str]
 
     def step(self) -> None:
@@ -35,11 +35,11 @@ class Optimisers:
         for part in self.parts:
             part.zero_grad(set_to_none=True)
 
-    def set_rate(self, share: float) -> None:
-        """Use this share of every optimiser's own rate."""
-        for part, rate in zip(self.parts, self.base_rates, strict=True):
+    def set_lr(self, share: float) -> None:
+        """Use this share of every optimiser's own learning rate."""
+        for part, lr in zip(self.parts, self.base_lrs, strict=True):
             for group in part.param_groups:
-                group["lr"] = rate * share
+                group["lr"] = lr * share
 
     def tensors(self) -> dict[str, Tensor]:
         """All state as `name/key`; there is none before the first step."""
@@ -59,14 +59,14 @@ def build_optimisers(parameters: Mapping[str, nn.Parameter], config: OptimiserCo
     }
     others = [p for name, p in parameters.items() if name not in matrices]
     parts: list[torch.optim.Optimizer] = []
-    rates: list[float] = []
+    lrs: list[float] = []
     if matrices:
-        parts.append(Muon(matrices.values(), config.muon_rate, config.momentum, config.weight_decay))
-        rates.append(config.muon_rate)
+        parts.append(Muon(matrices.values(), config.muon_lr, config.momentum, config.weight_decay))
+        lrs.append(config.muon_lr)
     if others:
-        parts.append(torch.optim.AdamW(others, config.rate, config.betas, weight_decay=config.weight_decay))
-        rates.append(config.rate)
-    return Optimisers(tuple(parts), tuple(rates), {p: name for name, p in parameters.items()})
+        parts.append(torch.optim.AdamW(others, config.lr, config.betas, weight_decay=config.weight_decay))
+        lrs.append(config.lr)
+    return Optimisers(tuple(parts), tuple(lrs), {p: name for name, p in parameters.items()})
 
 
 def _is_block_matrix(name: str, parameter: nn.Parameter, dimensions: tuple[int, ...]) -> bool:
@@ -74,8 +74,8 @@ def _is_block_matrix(name: str, parameter: nn.Parameter, dimensions: tuple[int, 
     return parameter.ndim in dimensions and smallest >= SMALLEST_MATRIX and bool(_IN_A_BLOCK.search(name))
 
 
-def rate_share(config: OptimiserConfig, step: int, steps: int) -> float:
-    """Share of the full rate at a step of a stage: rises linearly, stays, falls along a cosine."""
+def lr_scale(config: OptimiserConfig, step: int, steps: int) -> float:
+    """Share of the full learning rate at a step of a stage: rises linearly, stays, falls along a cosine."""
     share = min(1.0, (step + 1) / max(config.warmup, 1))
     decaying = round(config.decay * steps)
     if decaying and step >= steps - decaying:

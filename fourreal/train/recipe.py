@@ -17,16 +17,16 @@ class OptimiserConfig:
     Attributes:
         kind: muon: orthogonalised momentum for the matrices of the blocks, AdamW for all else. adamw: for all.
         convolutions: with muon, also for the blocks' convolutions, each a matrix with a row for every output.
-        rate: of AdamW.
-        muon_rate: of Muon; its unit is the spectral norm of a step.
+        lr: learning rate of AdamW.
+        muon_lr: learning rate of Muon; its unit is the spectral norm of a step.
         clip: largest norm of the whole gradient.
-        warmup: steps over which the rate rises from 0.
-        decay: share of the stage, at its end, over which the rate falls to a hundredth.
+        warmup: steps over which the learning rate rises from 0.
+        decay: share of the stage, at its end, over which the learning rate falls to a hundredth.
     """
 
     kind: Literal["muon", "adamw"] = "adamw"
-    rate: float = 1e-4
-    muon_rate: float = 0.02
+    lr: float = 1e-4
+    muon_lr: float = 0.02
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.95)
     momentum: float = 0.95

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fourreal.recon.config import ReconConfig, small, tiny, vggt_1b
+from fourreal.recon.config import ReconConfig, base, mini, tiny, vggt_1b
 from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, ReconLosses, ReconRecipe, ReconStage
 
 ONLY_STATIC = (0.0, 0.0, 0.0, 1.0)
@@ -35,7 +35,7 @@ def vggt() -> ReconRecipe:
                 (HEAD,),
                 RENDERING,
                 GridData(8, 1, (518, 518), shares=ONLY_STATIC),
-                OptimiserConfig("adamw", rate=2e-4, warmup=500, decay=1.0),
+                OptimiserConfig("adamw", lr=2e-4, warmup=500, decay=1.0),
             ),
             ReconStage(
                 "dynamic",
@@ -45,51 +45,38 @@ def vggt() -> ReconRecipe:
                 (HEAD, TEMPORAL),
                 RENDERING,
                 GridData(8, 4, (518, 518), shares=MIXED),
-                OptimiserConfig("adamw", rate=2e-5, warmup=500, decay=1.0),
+                OptimiserConfig("adamw", lr=2e-5, warmup=500, decay=1.0),
             ),
         ),
         loop=LoopConfig(micro_batch=1, gradient_checkpointing=True, ema=0.0, checkpoint_every=200, sample_every=1000),
     )
 
 
-def mini() -> ReconRecipe:
-    """The shipped size: 8.1M values, grids of 128 x 128, 4 views shown and 8 rendered."""
-    muon = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=300, decay=0.4)
+def base_recipe() -> ReconRecipe:
+    """The small paper-like recipe: 8.1M values, grids of 128 x 128, 4 views shown and 8 rendered."""
+    muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.01, warmup=300, decay=0.4)
     return ReconRecipe(
-        name="mini",
+        name="base",
         scales="8.1M instead of 1.26B parameters; the backbone is not VGGT's but trained here, on worlds with exact "
         "cameras and depth, and goes on training in the later stages because it is too small to be spent",
-        model=small(),
+        model=base(),
         stages=_stages((128, 128), (8000, 4000, 4000), 32, muon, curriculum=4000),
         loop=LoopConfig(micro_batch=16, checkpoint_every=500, sample_every=1000, piece_mb=15),
     )
 
 
-def micro() -> ReconRecipe:
-    """For two CPU cores: 64 x 64, a narrower network without a point head, few renders a sample."""
-    muon = OptimiserConfig("muon", rate=6e-4, muon_rate=0.015, warmup=100, decay=0.3)
-    model = replace(
-        small(),
-        native_size=64,
-        width=64,
-        heads=2,
-        encoder_depth=2,
-        depth=4,
-        head_layers=(0, 1, 2, 3),
-        camera_heads=2,
-        dense_features=16,
-        dense_stages=(16, 16, 32, 32),
-        point_head=False,
-    )
+def mini_recipe() -> ReconRecipe:
+    """What ships, for two CPU cores: 64 x 64, a narrower network without a point head, few renders a sample."""
+    muon = OptimiserConfig("muon", lr=6e-4, muon_lr=0.015, warmup=100, decay=0.3)
     geometry, gaussians, dynamic = _stages((64, 64), (2600, 260, 90), 4, muon, antialias=False)
     arcs = (8.0, 45.0)
     # Errors of a few degrees are small squares, which the depth loss drowned at the usual weight.
     camera = 40.0
     everything = replace(EVERYTHING, camera=camera, points=0.0, perceptual=0.2)
     return ReconRecipe(
-        name="micro",
-        scales="0.9M instead of 1.26B parameters, frames of 64 x 64; else as mini",
-        model=model,
+        name="mini",
+        scales="0.9M instead of 1.26B parameters, frames of 64 x 64; else as base",
+        model=mini(),
         stages=(
             replace(
                 geometry,
@@ -107,7 +94,7 @@ def micro() -> ReconRecipe:
 
 def tiny_recipe() -> ReconRecipe:
     """For tests: seconds, and nothing learnt."""
-    plain = OptimiserConfig("muon", rate=1e-3, muon_rate=0.01, warmup=2)
+    plain = OptimiserConfig("muon", lr=1e-3, muon_lr=0.01, warmup=2)
     stages = _stages((32, 32), (1, 1, 2), 2, plain, antialias=False)
     return ReconRecipe(
         name="tiny",
@@ -146,7 +133,7 @@ def _stages(
     """Backbone on still worlds; the head with it; then worlds that move. Views and times as in the paper."""
     still = GridData(8, 1, size, shares=ONLY_STATIC, curriculum_steps=curriculum, antialias=antialias)
     moving = replace(still, times=4, fps=4.0, shares=MIXED, curriculum_steps=0)
-    halved = {"rate": optimiser.rate / 2, "muon_rate": optimiser.muon_rate / 2}
+    halved = {"lr": optimiser.lr / 2, "muon_lr": optimiser.muon_lr / 2}
     later = replace(optimiser, warmup=min(optimiser.warmup, 20), **halved)
     batch_of_moving = max(2, batch // 4)
     return (
@@ -166,4 +153,4 @@ def parameter_count(config: ReconConfig) -> int:
         return sum(p.numel() for p in ReconModel(config).parameters())
 
 
-RECON_RECIPES = {"mini": mini, "micro": micro, "vggt-1b": vggt, "tiny": tiny_recipe}
+RECON_RECIPES = {"mini": mini_recipe, "base": base_recipe, "vggt-1b": vggt, "tiny": tiny_recipe}

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.rotations import rotation_angle_deg
-from fourreal.core.spread import evenly_spread
 from fourreal.data.mixture import GridMixture
 from fourreal.data.shards import ShardMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, from_world, stream
@@ -200,7 +200,7 @@ class ReconTask:
 
 def shown_views(views: int, wanted: int) -> list[int]:
     """The views the network is shown: evenly spread, first and last among them."""
-    return evenly_spread(range(views), wanted)
+    return linspace_indices(views, wanted)
 
 
 def drawn_views(views: int, wanted: int, seed: int, step: int, index: int) -> list[int]:

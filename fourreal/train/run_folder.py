@@ -16,11 +16,13 @@ import torch
 
 import fourreal
 from fourreal.core.atomic import atomic_file
-from fourreal.core.configs import read_json, to_dict
+from fourreal.core.configs import read_json, rename_keys, to_dict
 from fourreal.core.errors import InputError
 from fourreal.train.recipe import Recipe
 
 MANIFEST = "manifest.json"
+RENAMED = {"rate": "lr", "muon_rate": "muon_lr", "token_scale": "token_init_std"}
+"""Keys of a recipe in older manifests, and what they are called now."""
 
 
 def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
@@ -37,9 +39,11 @@ def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
     if not file.is_file():
         raise InputError(f"{out} holds no run to resume ({MANIFEST} is missing); leave --resume out to begin one")
     stored = read_json(file)
-    known = stored.get("recipe") if isinstance(stored, dict) else None
+    known = rename_keys(stored.get("recipe"), RENAMED) if isinstance(stored, dict) else None
     if not isinstance(known, dict):
         raise InputError(f"{file} is not the manifest of a training run")
+    if known.get("name") == "micro":
+        known["name"] = "mini"
     if known.get("name") != recipe.name:
         raise InputError(
             f"{out} was begun with the recipe '{known.get('name')}', not '{recipe.name}'; resume with that"

@@ -13,7 +13,7 @@ from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, VideoRe
 
 def paper_v2() -> VideoRecipe:
     """The paper's setting on a base of its size: 48 GPUs, two days."""
-    rate = OptimiserConfig("adamw", rate=1e-4, warmup=500)
+    adamw = OptimiserConfig("adamw", lr=1e-4, warmup=500)
     return VideoRecipe(
         name="paper-v2",
         scales="nothing but the data: procedural worlds stand in for Objaverse, Kubric and real footage, and the base "
@@ -23,8 +23,8 @@ def paper_v2() -> VideoRecipe:
         text="base",
         shift=0.0,
         stages=(
-            _grid_stage("29 frames", 4000, 96, (8, 29, (144, 256)), rate),
-            _grid_stage("61 frames", 2000, 96, (8, 61, (144, 256)), rate),
+            _grid_stage("29 frames", 4000, 96, (8, 29, (144, 256)), adamw),
+            _grid_stage("61 frames", 2000, 96, (8, 61, (144, 256)), adamw),
         ),
         loop=LoopConfig(micro_batch=2, gradient_checkpointing=True, ema=0.0, checkpoint_every=200, sample_every=500),
         drop_text=0.1,
@@ -34,7 +34,7 @@ def paper_v2() -> VideoRecipe:
 
 def wan_1_3b() -> VideoRecipe:
     """The paper's second phase on the smallest released base model."""
-    rate = OptimiserConfig("adamw", rate=1e-4, warmup=200)
+    adamw = OptimiserConfig("adamw", lr=1e-4, warmup=200)
     return VideoRecipe(
         name="wan-1.3b",
         scales="base of 1.4B instead of 11B, batch of 32 instead of 96; worlds instead of the paper's data",
@@ -43,19 +43,19 @@ def wan_1_3b() -> VideoRecipe:
         text="base",
         shift=0.0,
         stages=(
-            _grid_stage("29 frames", 4000, 32, (8, 29, (144, 256)), rate),
-            _grid_stage("61 frames", 2000, 32, (8, 61, (144, 256)), rate),
+            _grid_stage("29 frames", 4000, 32, (8, 29, (144, 256)), adamw),
+            _grid_stage("61 frames", 2000, 32, (8, 61, (144, 256)), adamw),
         ),
         loop=LoopConfig(micro_batch=1, gradient_checkpointing=True, checkpoint_every=200, sample_every=500),
         sample_steps=16,
     )
 
 
-def mini() -> VideoRecipe:
-    """The shipped size: 9.9M of base and 2.3M of view-time delta, 8 views x 13 frames of 128 x 128."""
-    muon = OptimiserConfig("muon", rate=2e-3, muon_rate=0.02, warmup=200, decay=0.5)
+def base() -> VideoRecipe:
+    """The small paper-like recipe: 9.9M of base and 2.3M of view-time delta, 8 views x 13 frames of 128 x 128."""
+    muon = OptimiserConfig("muon", lr=2e-3, muon_lr=0.02, warmup=200, decay=0.5)
     return VideoRecipe(
-        name="mini",
+        name="base",
         scales="9.9M instead of 11B parameters, pixels instead of an autoencoder's latents, 13 frames of 128 x 128 "
         "instead of 29 and 61 of 144 x 256; the base is trained here on worlds alone, by V1's recipe",
         model=_own_model(heads=6, head_width=48, layers=7, ffn=960, text_dim=384),
@@ -77,9 +77,9 @@ def mini() -> VideoRecipe:
     )
 
 
-def micro() -> VideoRecipe:
-    """For two CPU cores: 2.0M parameters, 4 views x 9 frames of 64 x 64."""
-    muon = OptimiserConfig("muon", rate=1e-3, muon_rate=0.015, warmup=30)
+def mini() -> VideoRecipe:
+    """What ships, for two CPU cores: 2.0M parameters, 4 views x 9 frames of 64 x 64."""
+    muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.015, warmup=30)
     settling = replace(muon, warmup=0, decay=1.0)
     # Hours of a CPU teach completion, not invention: cells are always given, and few scenes stand still.
     wide = GridData(
@@ -91,7 +91,7 @@ def micro() -> VideoRecipe:
         arc_deg=(5.0, 35.0),
     )
     return VideoRecipe(
-        name="micro",
+        name="mini",
         scales="2.0M instead of 11B parameters, 4 views x 9 frames of 64 x 64, no text, something always given; one "
         "phase that trains every parameter, because hours of two cores do not make a base worth freezing",
         model=_own_model(heads=4, head_width=32, layers=6, ffn=384, text_dim=32),
@@ -105,7 +105,7 @@ def micro() -> VideoRecipe:
 
 def tiny() -> VideoRecipe:
     """For tests: seconds, and nothing learnt."""
-    plain = OptimiserConfig("muon", rate=3e-3, warmup=2)
+    plain = OptimiserConfig("muon", lr=3e-3, warmup=2)
     size = GridData(3, 5, (16, 16), antialias=False, photo_textures=False)
     return VideoRecipe(
         name="tiny",
@@ -169,4 +169,4 @@ def _own_model(heads: int, head_width: int, layers: int, ffn: int, text_dim: int
     }
 
 
-VIDEO_RECIPES = {"mini": mini, "micro": micro, "wan-1.3b": wan_1_3b, "paper-v2": paper_v2, "tiny": tiny}
+VIDEO_RECIPES = {"mini": mini, "base": base, "wan-1.3b": wan_1_3b, "paper-v2": paper_v2, "tiny": tiny}

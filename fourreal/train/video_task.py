@@ -27,10 +27,10 @@ from fourreal.train.task import Losses, SheetWriter
 from fourreal.video.codec import PixelTubelets, latent_known
 from fourreal.video.complete import complete_grid, read_prompt
 from fourreal.video.conditioning import MODES, prompt_for
-from fourreal.video.flow import TIMESTEPS, TrainingTimes, draw_sigmas, flow_loss, interpolate
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import PRESETS, RELEASED
+from fourreal.video.rectified_flow import TIMESTEPS, TrainingTimes, draw_sigmas, flow_loss, interpolate
 from fourreal.video.text import NoTextEncoder, SmallTextEncoder, TextEncoder, TransformersTextEncoder
 from fourreal.video.trainable import trainable_parameters
 from fourreal.video.training_size import TrainingSize

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from fourreal.core.configs import read_json
 from fourreal.core.errors import InputError
-from fourreal.video.transformer import NEW_MODULES, ViewTimeTransformer, check_choices
+from fourreal.video.transformer import NEW_MODULES, ViewTimeTransformer, check_choices, current_name
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 INDEX = WEIGHTS + ".index.json"
@@ -101,7 +101,8 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     for file in _weight_files(folder):
         try:
             with safe_open(file, framework="pt") as tensors:
-                shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+                for name in tensors.keys():  # noqa: SIM118
+                    shapes[current_name(name)] = tuple(tensors.get_slice(name).get_shape())
         except (SafetensorError, OSError) as error:
             raise InputError(f"{file} is broken or cut short ({error}); download it again") from error
     return shapes

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from fourreal.core.configs import from_dict, read_json, save_config
 from fourreal.core.errors import InputError
-from fourreal.video.notes import tell
+from fourreal.core.notes import notify
 
 
 @runtime_checkable
@@ -260,7 +260,7 @@ def load_codec(folder: Path) -> Codec:
 def _pad_and_tell(frames: Float[Tensor, "V T 3 H W"], stride: int) -> Float[Tensor, "V T2 3 H W"]:
     times, wanted = frames.shape[1], padded_times(frames.shape[1], stride)
     if wanted != times:
-        tell(f"{times} frames are not {stride}k + 1: the last one is repeated up to {wanted} and the result cut back")
+        notify(f"{times} frames are not {stride}k + 1: the last one is repeated up to {wanted} and the result cut back")
     return _repeat_last(frames, wanted)
 
 

@@ -20,12 +20,12 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import encode_known
 from fourreal.video.conditioning import ContextMode, prompt_for
-from fourreal.video.flow import TIMESTEPS, Prediction, integrate, sigma_schedule, to_velocity
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import Guidance, choose_guidance, guided
-from fourreal.video.outward import each_way, parts_of
-from fourreal.video.placement import computing, placed, transformer_placed
+from fourreal.video.offload import computing, on_device, transformer_on_device
+from fourreal.video.rectified_flow import TIMESTEPS, Prediction, integrate, noise_schedule, to_velocity
+from fourreal.video.split_time import each_way, parts_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_prompt(
     wanted = [prompt, settings.negative_prompt]
     if whole_grid and model.attends_separately and prompt.strip() and not has_modes:
         wanted = [prompt_for(prompt, "dynamic"), settings.negative_prompt, prompt_for(prompt, "freeze_time")]
-    with placed(model.text_encoder, settings.device, settings.offload) as encoder:
+    with on_device(model.text_encoder, settings.device, settings.offload) as encoder:
         text = encoder.encode(wanted).cpu()
     single = (mode or "dynamic") if has_modes and not whole_grid else None
     return ReadPrompt(prompt, text[:1], text[2:3] if len(wanted) == 3 else None, text[1:2], single)
@@ -106,17 +106,17 @@ def _complete_part(
     """Frames of a grid whose known cells can condition where they stand."""
     if bool(grid.known.all()):
         return grid.frames
-    with placed(model.codec, settings.device, settings.offload) as codec:
+    with on_device(model.codec, settings.device, settings.offload) as codec:
         clean, known = encode_known(codec, grid.frames.cpu().float(), grid.known.cpu())
     noise = torch.randn(clean.shape, generator=generator)
     guidance = choose_guidance(settings.text_guidance, settings.reference_guidance, prompt=read.prompt, known=known)
-    sigmas = sigma_schedule(settings.steps, settings.shift or model.shift)
-    with transformer_placed(model.transformer, settings.device, settings.offload) as device:
+    sigmas = noise_schedule(settings.steps, settings.shift or model.shift)
+    with transformer_on_device(model.transformer, settings.device, settings.offload) as device:
         start = noise[None].to(device)
         denoise = _Denoiser(model, read, guidance, clean[None].to(device), start, known[None].to(device), settings)
         latents = integrate(denoise, start, sigmas, settings.sampler, progress)[0].cpu()
     latents = torch.where(known[:, None, :, None, None], clean, latents)
-    with placed(model.codec, settings.device, settings.offload) as codec:
+    with on_device(model.codec, settings.device, settings.offload) as codec:
         return codec.decode(latents, grid.num_times).to(grid.frames.device)
 
 

@@ -1,4 +1,4 @@
-"""What a model is told beside the noised latents: known cells, and whether the scene stands still.
+"""The inputs of a model beside the noised latents: known cells, and whether the scene stands still.
 
 Source: 4Real-Video-V2, section 3.1 "Grounded generation with reference videos", section 4.1, appendix B;
 4Real-Video, section 3.1.
@@ -6,8 +6,6 @@ Source: 4Real-Video-V2, section 3.1 "Grounded generation with reference videos",
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -58,101 +56,6 @@ def embed_references(
 def _patches(patch_embedding: nn.Module, latents: Float[Tensor, "B V C t h w"]) -> Float[Tensor, "B V t2 s D"]:
     patches = patch_embedding(rearrange(latents, "b v c t h w -> (b v) c t h w"))
     return rearrange(patches, "(b v) d t h w -> b v t (h w) d", b=latents.shape[0])
-
-
-class ReferenceGate(nn.Module):
-    """What each value of an output takes over from the references: three logits.
-
-    Not in the papers. A token of a small pixel model is narrower than the patch it stands for, so whatever could be
-    copied would come out blurred; the gates let it pass by the network.
-    """
-
-    def __init__(self, width: int, channels: int) -> None:
-        super().__init__()
-        self.kept, self.borrowed, self.carried = (nn.Linear(width, channels) for _ in FIRST_LOGITS)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        for layer, logit in zip((self.kept, self.borrowed, self.carried), FIRST_LOGITS, strict=True):
-            nn.init.zeros_(layer.weight)
-            nn.init.constant_(layer.bias, logit)
-
-    def forward(self, tokens: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L P"], ...]:
-        return self.kept(tokens), self.borrowed(tokens), self.carried(tokens)
-
-
-FIRST_LOGITS = (3.0, 0.0, -3.0)
-"""Of a new gate: nearly everything is kept, little is borrowed, and next to no change is carried over."""
-
-
-@dataclass(frozen=True)
-class Hints:
-    """What the references say of every cell; zero where they say nothing.
-
-    Attributes:
-        own: the known latent of the own view that is nearest in time, and which cells have one.
-        across: the known latent of the own time that is nearest in view, and which cells have one.
-        change: how the view of `across` changed between the time of `own` and now, and which cells have that.
-    """
-
-    own: Float[Tensor, "B V C t h w"]
-    own_known: Bool[Tensor, "B V t"]
-    across: Float[Tensor, "B V C t h w"]
-    across_known: Bool[Tensor, "B V t"]
-    change: Float[Tensor, "B V C t h w"]
-    change_known: Bool[Tensor, "B V t"]
-
-
-def mix_in_hints(said: Float[Tensor, "B V C t h w"], gates: Sequence[Tensor], hints: Hints) -> Tensor:
-    """A mixture, value by value, of what the network said, the own view's reference and the own time's; and of the
-    change between references as much as its gate lets through.
-
-    Where a gate keeps a reference whole the network has no say, so its small errors do not show in what stands still.
-    Without any reference the network's word stands.
-
-    Args:
-        gates: logits of `ReferenceGate`, each of the shape of `said`.
-    """
-    kept, borrowed, carried = gates
-    own, across = (known[:, :, None, :, None, None] for known in (hints.own_known, hints.across_known))
-    logits = torch.stack(
-        [torch.zeros_like(kept), kept.masked_fill(~own, -torch.inf), borrowed.masked_fill(~across, -torch.inf)]
-    )
-    shares = logits.softmax(0)
-    return shares[0] * said + shares[1] * hints.own + shares[2] * hints.across + torch.sigmoid(carried) * hints.change
-
-
-def hints_of(references: Float[Tensor, "B V C t h w"], known: Bool[Tensor, "B V t"]) -> Hints:
-    """Read the known cells, and only those. With a cross known, own + change is the first frame of the own view plus
-    what has changed in the first view since."""
-    _, views, _, times, _, _ = references.shape
-    own, own_time = _nearest_known(known)
-    across, across_view = (found.mT for found in _nearest_known(known.mT))
-    now, here = torch.arange(times, device=known.device), torch.arange(views, device=known.device)[:, None]
-    sample = torch.arange(len(known), device=known.device)[:, None, None]
-    cells = rearrange(references, "b v c t h w -> b v t c h w")
-
-    def read(view: Tensor, time: Tensor, told: Bool[Tensor, "B V t"]) -> Float[Tensor, "B V C t h w"]:
-        found = torch.where(told[..., None, None, None], cells[sample, view, time], 0)
-        return rearrange(found, "b v t c h w -> b v c t h w")
-
-    both = own & across & known[sample, across_view, own_time]
-    return Hints(
-        own=read(here, own_time, own),
-        own_known=own,
-        across=read(across_view, now, across),
-        across_known=across,
-        change=read(across_view, now, both) - read(across_view, own_time, both),
-        change_known=both,
-    )
-
-
-def _nearest_known(known: Bool[Tensor, "B N M"]) -> tuple[Bool[Tensor, "B N M"], Int[Tensor, "B N M"]]:
-    """Along the last axis: whether anything is known, and the place of the nearest known one (the earlier of two)."""
-    places = torch.arange(known.shape[-1], device=known.device)
-    distance = (places[:, None] - places).abs().expand(*known.shape, -1)
-    distance = distance.masked_fill(~known[..., None, :], len(places))
-    return known.any(-1, keepdim=True).expand(known.shape), distance.argmin(-1)
 
 
 class ContextTokens(nn.Module):

@@ -20,8 +20,8 @@ from fourreal.video.generate import check_trained, plan_for, spec_of, tell_what_
 from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.model_shape import shape_of
-from fourreal.video.outward import each_way, parts_of
 from fourreal.video.plan import GridSize, largest_window
+from fourreal.video.split_time import each_way, parts_of
 from fourreal.video.windows import WindowSize, plan_windows
 
 TRAINED_VIEWS, TRAINED_FRAMES = 8, 61

@@ -12,6 +12,7 @@ from torch import Tensor
 from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import frames_of_latents, latent_known, padded_times
 from fourreal.video.complete import complete_grid, read_prompt
@@ -19,9 +20,8 @@ from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.hardware import DeviceSpec, memory_gb
 from fourreal.video.model_shape import shape_of
-from fourreal.video.notes import tell
-from fourreal.video.outward import parts_of
 from fourreal.video.plan import GenerationPlan, GridSize, plan_generation
+from fourreal.video.split_time import parts_of
 from fourreal.video.weights import require_trained
 
 
@@ -88,13 +88,13 @@ def tell_what_is_not_used(grid: VideoGrid, stride: int) -> None:
     """Warn of padding, and of known frames that a latent shares with unknown ones."""
     parts = parts_of(grid, stride)
     for times in sorted({part.num_times for part in parts if padded_times(part.num_times, stride) != part.num_times}):
-        tell(
+        notify(
             f"{times} frames are not {stride}k + 1: the last one is repeated up to {padded_times(times, stride)} and "
             "the result cut back"
         )
     idle = sum(int((part.known & ~_guiding(part.known, stride)).sum()) for part in parts)
     if idle:
-        tell(
+        notify(
             f"{idle} known frames lie in groups of {stride} that are not wholly known: they stay as they are, but "
             "cannot guide the others"
         )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fourreal.core.errors import InputError
-from fourreal.video.flow import STEP_PRESETS, Sampler
-from fourreal.video.placement import ComputeType, Offload
+from fourreal.video.offload import ComputeType, Offload
+from fourreal.video.rectified_flow import STEP_PRESETS, Sampler
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from fourreal.core.errors import InputError
 from fourreal.video.codec import latent_times
 from fourreal.video.hardware import DeviceSpec
 from fourreal.video.model_shape import ModelShape
-from fourreal.video.placement import Offload
+from fourreal.video.offload import Offload
 
 GB = 1e9
 RESERVE = 0.92

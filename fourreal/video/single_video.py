@@ -22,13 +22,13 @@ from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import padded_times
 from fourreal.video.complete import ReadPrompt, complete_grid, read_prompt
 from fourreal.video.conditioning import ContextMode, prompt_for
-from fourreal.video.flow import TIMESTEPS, integrate, sigma_schedule, to_velocity
 from fourreal.video.generate import check_trained, plan_for
 from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import choose_guidance, guided
-from fourreal.video.placement import computing, placed, transformer_placed
+from fourreal.video.offload import computing, on_device, transformer_on_device
 from fourreal.video.plan import GridSize
+from fourreal.video.rectified_flow import TIMESTEPS, integrate, noise_schedule, to_velocity
 from fourreal.video.weights import require_trained
 
 
@@ -108,7 +108,7 @@ def _from_frame(
     frames = padded_times(request.frames, base.codec.temporal_stride)
     clip = torch.full((1, frames, *first_frame.shape), 0.5)
     clip[0, 0] = first_frame.cpu()
-    with placed(base.codec, settings.device, settings.offload) as codec:
+    with on_device(base.codec, settings.device, settings.offload) as codec:
         # The channels of an image-to-video model hold the code of the frame followed by grey.
         clean = codec.encode(clip if channels else clip[:, :1])
     image = _embed_image(base, first_frame, settings)
@@ -118,13 +118,13 @@ def _from_frame(
     )
     known = torch.zeros(1, noise.shape[2], dtype=torch.bool)
     known[:, 0] = True
-    with transformer_placed(base.transformer, settings.device, settings.offload) as device:
+    with transformer_on_device(base.transformer, settings.device, settings.offload) as device:
         start = noise[None].to(device)
         denoise = _FirstFrameDenoiser(base, read, clean[None].to(device), known[None].to(device), image, settings)
-        sigmas = sigma_schedule(settings.steps, settings.shift or base.shift)
+        sigmas = noise_schedule(settings.steps, settings.shift or base.shift)
         latents = integrate(denoise, start, sigmas, settings.sampler, progress)
         latents = (latents if channels else denoise.paste(latents))[0].cpu()
-    with placed(base.codec, settings.device, settings.offload) as codec:
+    with on_device(base.codec, settings.device, settings.offload) as codec:
         video = codec.decode(latents, request.frames)[0]
     return torch.cat([first_frame.to(video)[None], video[1:]])
 
@@ -141,7 +141,7 @@ def _embed_image(
         )
     if base.image_encoder is None:
         raise InputError("this base model reads its first frame with CLIP, but the folder has no image_encoder")
-    with placed(base.image_encoder, settings.device, settings.offload) as encoder:
+    with on_device(base.image_encoder, settings.device, settings.offload) as encoder:
         return encoder.encode(frame).cpu()
 
 

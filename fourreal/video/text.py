@@ -23,7 +23,7 @@ from torch import Tensor
 
 from fourreal.core.configs import from_dict, read_json, save_config
 from fourreal.core.errors import InputError
-from fourreal.video.notes import tell
+from fourreal.core.notes import notify
 
 WAN_TOKENS = 512
 SMALL_TOKENS = 128
@@ -97,7 +97,7 @@ class TransformersTextEncoder:
         # Silenced here because the tokenizer would warn about its own limit in other words.
         longest = max(len(ids) for ids in self.tokenizer(list(prompts), truncation=False, verbose=False).input_ids)
         if longest > self.max_tokens:
-            tell(f"the prompt has {longest} tokens but the model reads {self.max_tokens}; the end is not used")
+            notify(f"the prompt has {longest} tokens but the model reads {self.max_tokens}; the end is not used")
 
 
 class SmallTextEncoder(TransformersTextEncoder):

@@ -33,14 +33,18 @@ from fourreal.video.attention_processor import ViewTimeAttnProcessor
 from fourreal.video.conditioning import (
     ContextMode,
     ContextTokens,
-    ReferenceGate,
     embed_references,
-    hints_of,
-    mix_in_hints,
 )
-from fourreal.video.evidence import Heed, heeding, signs_of
-from fourreal.video.flow import Prediction
 from fourreal.video.positions import AttentionPattern, TokenPlan, ViewEmbedding, ViewPositions, ViewTimeRotary
+from fourreal.video.rectified_flow import Prediction
+from fourreal.video.reference_gate import (
+    CueWeights,
+    ReferenceGate,
+    add_cues,
+    mix_references,
+    pixel_cues,
+    reference_values,
+)
 from fourreal.video.token_grid import TokenGrid
 from fourreal.video.view_time_attention import Implementation
 
@@ -48,7 +52,18 @@ Trained = Literal["nothing", "video", "grid"]
 """What the weights have been trained for. nothing: random. video: single videos (a released base model).
 grid: view-time grids."""
 
-NEW_MODULES = ("view_embedding", "context_embedding", "cross_view", "synchronisation", "reference_gate", "heed")
+RENAMED_MODULES = {"heed.": "cue_weights."}
+"""First parts of parameter names that older checkpoints use, and what they are called now."""
+
+
+def current_name(name: str) -> str:
+    """What a parameter of a checkpoint is called now."""
+    for old, new in RENAMED_MODULES.items():
+        name = new + name.removeprefix(old) if name.startswith(old) else name
+    return name
+
+
+NEW_MODULES = ("view_embedding", "context_embedding", "cross_view", "synchronisation", "reference_gate", "cue_weights")
 """Submodules that a stock Wan checkpoint has no weights for; they start from their own initial values."""
 
 _UNPATCHED = "b (v t h w) (pt ph pw c) -> b v c (t pt) (h ph) (w pw)"
@@ -74,7 +89,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
         gate: the output takes over, value by value, as much of the references as learned gates say, and a new model
             says nothing else yet; for small pixel models, whose tokens are narrower than the patches they stand for.
         tubelet: frames, and pixels along each side, that the channels of a latent hold (`PixelTubelets`). Gates of a
-            model that is told so heed what single pixels of the references show.
+            model that is told so also weigh what single pixels of the references show.
         trained: what the weights are good for.
     """
 
@@ -158,7 +173,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
         self.cross_view = new_cross_view_layers(arrangement, num_layers, width, ffn_dim, num_attention_heads, eps)
         self.synchronisation = new_synchronisation(arrangement, num_layers, width)
         self.reference_gate = ReferenceGate(width, out_channels * patch[0] * patch[1] * patch[2]) if gate else None
-        self.heed = Heed(width) if tubelet is not None else None
+        self.cue_weights = CueWeights(width) if tubelet is not None else None
         if gate:
             nn.init.zeros_(self.proj_out.weight)
             nn.init.zeros_(self.proj_out.bias)
@@ -181,6 +196,11 @@ class ViewTimeTransformer(WanTransformer3DModel):
         return loaded
 
     @torch.no_grad()
+    def _fix_state_dict_keys_on_load(self, state_dict: Any) -> None:
+        super()._fix_state_dict_keys_on_load(state_dict)
+        for name in list(state_dict):
+            state_dict[current_name(name)] = state_dict.pop(name)
+
     def initialise_new_modules(self) -> None:
         """Give every new module that a loader left without storage its initial values."""
         for name in NEW_MODULES:
@@ -241,14 +261,14 @@ class ViewTimeTransformer(WanTransformer3DModel):
         stack = BlockStack(self.blocks, self.cross_view, self.synchronisation, self._run)
         tokens = self._modulate_out(run_blocks(arrangement, stack, tokens, inputs), time)
         axes = {"v": views, "t": t // p_t, "h": h // p_h, "pt": p_t, "ph": p_h, "pw": p_w}
-        said = rearrange(self.proj_out(tokens), _UNPATCHED, **axes)
+        predicted = rearrange(self.proj_out(tokens), _UNPATCHED, **axes)
         if self.reference_gate is None or references is None or reference_mask is None:
-            return said
+            return predicted
         gates = [rearrange(gate, _UNPATCHED, **axes).to(references) for gate in self.reference_gate(tokens)]
-        hints = hints_of(references, reference_mask)
-        if self.heed is not None:
-            gates = heeding(gates, self.heed(tokens, views, t, h), signs_of(hints, self.config["tubelet"]))
-        return mix_in_hints(said.to(references), gates, hints)
+        values = reference_values(references, reference_mask)
+        if self.cue_weights is not None:
+            gates = add_cues(gates, self.cue_weights(tokens, views, t, h), pixel_cues(values, self.config["tubelet"]))
+        return mix_references(predicted.to(references), gates, values)
 
     def _check(self, latents: Tensor, text: Tensor, references: Tensor | None, reference_mask: Tensor | None) -> None:
         config = self.config

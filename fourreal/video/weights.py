@@ -24,10 +24,10 @@ from fourreal.core.configs import load_config, save_config
 from fourreal.core.errors import InputError
 from fourreal.video.arrangements import TRAINING_FREE, Arrangement
 from fourreal.video.checkpoint_files import check_fits, read_checkpoint_folder
-from fourreal.video.flow import Prediction
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.positions import ViewPositions
 from fourreal.video.presets import PRESETS
+from fourreal.video.rectified_flow import Prediction
 from fourreal.video.trainable import trainable_parameters
 from fourreal.video.transformer import Trained, ViewTimeTransformer, check_choices
 

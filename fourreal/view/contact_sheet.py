@@ -16,8 +16,8 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.media import write_image
-from fourreal.core.spread import evenly_spread
 
 PAPER, INK = 1.0, 0.15
 HATCH_LIGHT, HATCH_DARK, HATCH_PERIOD_PX = 0.86, 0.72, 12
@@ -67,8 +67,8 @@ class SheetLayout:
 
 def sheet_layout(grid: VideoGrid, options: SheetOptions = SheetOptions()) -> SheetLayout:
     """Choose rows, columns and scale, and place them."""
-    views = tuple(evenly_spread(range(grid.num_views), options.max_views))
-    times = tuple(evenly_spread(range(grid.num_times), options.max_times))
+    views = tuple(linspace_indices(grid.num_views, options.max_views))
+    times = tuple(linspace_indices(grid.num_times, options.max_times))
     cell_size, scaling = _cell_size(grid.image_size, options)
     title = _title(grid, views, times, scaling)
     line = FONT_PX + 6

@@ -1,6 +1,6 @@
 """What a viewer draws: the splats of a moment and the cameras that saw them. The live viewer and the page share these.
 
-Each layer stands on a `Stage` and has `show(seconds)`; showing what is already shown sends nothing.
+Each layer stands on a `ViewerFrame` and has `show(seconds)`; showing what is already shown sends nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.media import to_uint8
 from fourreal.view.contact_sheet import hatch
 from fourreal.view.smoothing import smooth
-from fourreal.view.stage import STAGE_DISTANCE, Stage, StagedSplats, fov_y_deg, stage_splats
 from fourreal.view.thin import thin
+from fourreal.view.viewer_frame import FRAME_DISTANCE, ViewerFrame, ViewerSplats, fov_y_deg, to_viewer_frame
 
 if TYPE_CHECKING:
     import viser
@@ -61,7 +61,7 @@ class SplatLayer:
         self,
         scene: viser.SceneApi,
         source: DynamicScene,
-        stage: Stage,
+        viewer_frame: ViewerFrame,
         *,
         seen_by: Cameras | None,
         keep: float = 1.0,
@@ -70,9 +70,9 @@ class SplatLayer:
         """Args:
         seen_by: the input cameras, to close the gaps between pixel-sized Gaussians, see `smooth`; None leaves them.
         keep: fraction of the Gaussians to show, see `thin`.
-        grid_step: round centres to multiples of this (stage units), 0 for not at all. Rounded ones compress better.
+        grid_step: round centres to multiples of this (viewer units), 0 for not at all. Rounded ones compress better.
         """
-        self._source, self._stage, self._seen_by = source, stage, seen_by
+        self._source, self._viewer_frame, self._seen_by = source, viewer_frame, seen_by
         self._keep, self._grid_step = keep, grid_step
         first = self._splats(float(source.seconds[0]))
         self._handle = scene.add_gaussian_splats(
@@ -88,28 +88,34 @@ class SplatLayer:
         # One message with everything: a changed count never meets the old colours.
         self._handle.set_gaussians(splats.centers, splats.covariances, splats.rgbs, splats.opacities)
 
-    def _splats(self, seconds: float) -> StagedSplats:
+    def _splats(self, seconds: float) -> ViewerSplats:
         gaussians = thin(self._source.at(seconds), self._keep)
         if self._seen_by is not None:
             gaussians = smooth(gaussians, self._seen_by)
-        splats = stage_splats(gaussians, self._stage)
+        splats = to_viewer_frame(gaussians, self._viewer_frame)
         if not self._grid_step:
             return splats
         rounded = np.round(splats.centers / self._grid_step) * self._grid_step
-        return StagedSplats(rounded.astype(np.float32), splats.covariances, splats.rgbs, splats.opacities)
+        return ViewerSplats(rounded.astype(np.float32), splats.covariances, splats.rgbs, splats.opacities)
 
 
 class RigLayer:
     """The input cameras as frusta, first one blue to last one orange, with the frame each saw at the time."""
 
     def __init__(
-        self, scene: viser.SceneApi, cameras: Cameras, stage: Stage, grid: VideoGrid | None, *, thumbnail_px: int
+        self,
+        scene: viser.SceneApi,
+        cameras: Cameras,
+        viewer_frame: ViewerFrame,
+        grid: VideoGrid | None,
+        *,
+        thumbnail_px: int,
     ) -> None:
-        self._cameras, self._stage, self._grid, self._thumbnail_px = cameras, stage, grid, thumbnail_px
+        self._cameras, self._viewer_frame, self._grid, self._thumbnail_px = cameras, viewer_frame, grid, thumbnail_px
         self._shown: int | None = None
         at_start = self.cameras_at(float("-inf"))
         count = len(at_start)
-        quats, positions = stage.poses(at_start)
+        quats, positions = viewer_frame.poses(at_start)
         size = _frustum_size(positions)
         height, width = at_start.image_size
         self.frusta: list[viser.CameraFrustumHandle] = []
@@ -149,7 +155,7 @@ class RigLayer:
             return
         self._shown = time
         moving = len(self._cameras.batch_shape) == 2
-        quats, positions = self._stage.poses(self.cameras_at(seconds))
+        quats, positions = self._viewer_frame.poses(self.cameras_at(seconds))
         for view, frustum in enumerate(self.frusta):
             frustum.image = self._thumbnail(view, time)
             if moving:
@@ -166,11 +172,11 @@ class RigLayer:
 class GridWall:
     """All views of one moment side by side on a wall: what there is to see of a grid without cameras."""
 
-    def __init__(self, scene: viser.SceneApi, grid: VideoGrid, stage: Stage) -> None:
+    def __init__(self, scene: viser.SceneApi, grid: VideoGrid, viewer_frame: ViewerFrame) -> None:
         self._grid, self._shown = grid, 0
         picture = self._picture(0)
         # Within the first look of a window that is at least as wide as high.
-        reach = 1.8 * STAGE_DISTANCE * np.tan(np.deg2rad(stage.fov_y_deg) / 2)
+        reach = 1.8 * FRAME_DISTANCE * np.tan(np.deg2rad(viewer_frame.fov_y_deg) / 2)
         width = reach * min(1.0, picture.shape[1] / picture.shape[0])
         # The wall faces the viewer, who looks along +y with z up; pictures lie in x and y, y down.
         upright = (np.sqrt(0.5), -np.sqrt(0.5), 0.0, 0.0)
@@ -220,6 +226,6 @@ def nearest(seconds: Float[Tensor, "T"], wanted: float) -> int:
 def _frustum_size(positions: Float[np.ndarray, "V 3"]) -> float:
     """Large enough to see the frame, small enough that neighbours do not cover each other."""
     if len(positions) < 2:
-        return 0.05 * STAGE_DISTANCE
+        return 0.05 * FRAME_DISTANCE
     gaps = np.linalg.norm(positions[:, None] - positions[None], axis=-1) + np.diag(np.full(len(positions), np.inf))
-    return float(np.clip(0.5 * np.median(gaps.min(1)), 0.015 * STAGE_DISTANCE, 0.05 * STAGE_DISTANCE))
+    return float(np.clip(0.5 * np.median(gaps.min(1)), 0.015 * FRAME_DISTANCE, 0.05 * FRAME_DISTANCE))

@@ -23,8 +23,8 @@ from fourreal.core.rotations import axis_angle_to_matrix, rigid
 from fourreal.splat.rasterize import rasterize
 from fourreal.view.layers import rig_of
 from fourreal.view.smoothing import smooth
-from fourreal.view.stage import world_up
 from fourreal.view.view_time_path import Move, PathStart, Waypoint, cell_path, waypoints
+from fourreal.view.viewer_frame import world_up
 
 MovieKind = Literal["play", "freeze", "bullet", "sweep", "orbit"]
 """The moves of `Move`, and orbit: the camera circles the scene (or swings, where the rig saw one side

@@ -20,10 +20,10 @@ from fourreal.core.gaussians import DynamicScene
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.view.layers import RigLayer, SplatLayer, rig_of
-from fourreal.view.stage import Stage, UpAxis
+from fourreal.view.viewer_frame import UpAxis, ViewerFrame
 from fourreal.view.viser_server import set_first_look, solid_color, start_server, stop_server
 
-CENTER_STEP = 2.0**-10  # stage units, a ten-thousandth of the viewing distance
+CENTER_STEP = 2.0**-10  # viewer units, a ten-thousandth of the viewing distance
 CLIENT_MB = 0.9  # the viewer's client without any scene, rounded up
 # What a Gaussian takes at the very least: a scene too large by this measure is not worth compressing.
 LEAST_BYTES_PER_GAUSSIAN = 2.0
@@ -109,18 +109,20 @@ def write_page(
 def _record(
     scene: DynamicScene, cameras: Cameras | None, grid: VideoGrid | None, options: PageOptions, progress: Progress
 ) -> bytes:
-    stage = Stage.of(scene, cameras, options.up)
+    viewer_frame = ViewerFrame.of(scene, cameras, options.up)
     # Recordings can only be taken from a server; this one is on a free local port that nobody visits.
     server = start_server("127.0.0.1", 0)
     try:
-        set_first_look(server, stage)
+        set_first_look(server, viewer_frame)
         if options.background is not None:
             server.scene.set_background_image(solid_color(options.background), format="png")
         seen_by = cameras if options.smooth else None
-        splats = SplatLayer(server.scene, scene, stage, seen_by=seen_by, keep=options.keep, grid_step=CENTER_STEP)
+        splats = SplatLayer(
+            server.scene, scene, viewer_frame, seen_by=seen_by, keep=options.keep, grid_step=CENTER_STEP
+        )
         layers: list[SplatLayer | RigLayer] = [splats]
         if options.show_cameras and cameras is not None:
-            layers.append(RigLayer(server.scene, cameras, stage, grid, thumbnail_px=options.thumbnail_px))
+            layers.append(RigLayer(server.scene, cameras, viewer_frame, grid, thumbnail_px=options.thumbnail_px))
         recording = server.get_scene_serializer()
         moments = scene.seconds.tolist()
         # The last moment stays as long as the one before it.

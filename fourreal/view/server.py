@@ -1,6 +1,6 @@
 """The live viewer: a scene, its cameras and its grid in a browser, moment by moment.
 
-Listens on this machine only unless told otherwise. What is shown stands on a `Stage`; click a
+Listens on this machine only unless told otherwise. What is shown stands on a `ViewerFrame`; click a
 camera to look through it.
 """
 
@@ -21,7 +21,7 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.rotations import quat_to_matrix
 from fourreal.view.layers import GridWall, RigLayer, SplatLayer, rig_of
 from fourreal.view.panels import GridPanel, TimePanel
-from fourreal.view.stage import UP_AXES, Stage, UpAxis, axis_direction, fov_y_deg
+from fourreal.view.viewer_frame import UP_AXES, UpAxis, ViewerFrame, axis_direction, fov_y_deg
 from fourreal.view.viser_server import set_first_look, solid_color, start_server, stop_server
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Viewer:
         server: the viser server, for adding things of one's own.
         time: the time panel; `viewer.time.slider.value = 3` shows step 3 everywhere.
         grid_panel: the grid's frames, when there is a grid.
-        stage: where the scene's world sits in the viewer's.
+        viewer_frame: where the scene's world sits in the viewer's.
         layers: everything that follows the time.
         rig_layer: the frusta, when cameras are known.
         notes: sentences a user should see, e.g. that not all Gaussians are drawn.
@@ -103,8 +103,8 @@ class Viewer:
     ) -> None:
         self.server = start_server(options.host, options.port)
         self._done = threading.Event()
-        self.stage = Stage.of(scene, rig, options.up)
-        self._natural_up = Stage.of(scene, rig).up
+        self.viewer_frame = ViewerFrame.of(scene, rig, options.up)
+        self._natural_up = ViewerFrame.of(scene, rig).up
         self.notes: tuple[str, ...] = ()
         self.layers: list[SplatLayer | RigLayer | GridWall | GridPanel] = []
         self.rig_layer: RigLayer | None = None
@@ -121,14 +121,16 @@ class Viewer:
     ) -> None:
         self.server.gui.main_panel.dock_right()
         self.server.gui.configure_theme(control_width="large", show_share_button=False, show_logo=False)
-        set_first_look(self.server, self.stage)
+        set_first_look(self.server, self.viewer_frame)
         if scene is not None:
             self.layers.append(self._splats(scene, rig if options.smooth else None, options.max_gaussians))
         if rig is not None:
-            self.rig_layer = RigLayer(self.server.scene, rig, self.stage, grid, thumbnail_px=options.thumbnail_px)
+            self.rig_layer = RigLayer(
+                self.server.scene, rig, self.viewer_frame, grid, thumbnail_px=options.thumbnail_px
+            )
             self.layers.append(self.rig_layer)
         elif scene is None and grid is not None:
-            self.layers.append(GridWall(self.server.scene, grid, self.stage))
+            self.layers.append(GridWall(self.server.scene, grid, self.viewer_frame))
         source = scene if scene is not None else grid
         assert source is not None
         self.time = TimePanel(self.server.gui, source.seconds.tolist(), options.speed, self._show)
@@ -166,7 +168,7 @@ class Viewer:
         """Put one visitor's camera where an input camera stands, and the frusta out of its way."""
         assert self.rig_layer is not None
         camera = self.rig_layer.cameras_at(self.time.seconds)[view]
-        quat, position = (values[0] for values in self.stage.poses(camera.reshape(1)))
+        quat, position = (values[0] for values in self.viewer_frame.poses(camera.reshape(1)))
         rotation = quat_to_matrix(torch.from_numpy(quat)).numpy()
         self._show_cameras.value = False
         with client.atomic():
@@ -211,7 +213,7 @@ class Viewer:
         if keep < 1:
             drawn = f"{at_most:,} of up to {largest:,} Gaussians are drawn, the most visible ones"
             self.notes = (*self.notes, f"{drawn}; raise max_gaussians for more")
-        return SplatLayer(self.server.scene, scene, self.stage, seen_by=seen_by, keep=keep)
+        return SplatLayer(self.server.scene, scene, self.viewer_frame, seen_by=seen_by, keep=keep)
 
     def _add_look_panel(self, options: ViewerOptions) -> None:
         gui, scene = self.server.gui, self.server.scene

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from fourreal.core.errors import InputError
-from fourreal.view.stage import STAGE_DISTANCE, Stage
+from fourreal.view.viewer_frame import FRAME_DISTANCE, ViewerFrame
 
 if TYPE_CHECKING:
     import viser
@@ -40,14 +40,14 @@ def stop_server(server: viser.ViserServer) -> None:
         server.stop()
 
 
-def set_first_look(server: viser.ViserServer, stage: Stage) -> None:
-    """Put the viewer's camera where the stage says, its up the stage's."""
-    up = stage.up.numpy()
+def set_first_look(server: viser.ViserServer, viewer_frame: ViewerFrame) -> None:
+    """Put the viewer's camera where the viewer frame says, its up the viewer frame's."""
+    up = viewer_frame.up.numpy()
     server.scene.set_up_direction(up)
     camera = server.initial_camera
-    camera.position, camera.look_at, camera.up = stage.eye.numpy(), np.zeros(3), up
-    camera.fov = math.radians(stage.fov_y_deg)
-    camera.near, camera.far = STAGE_DISTANCE / 1000, STAGE_DISTANCE * 1000
+    camera.position, camera.look_at, camera.up = viewer_frame.eye.numpy(), np.zeros(3), up
+    camera.fov = math.radians(viewer_frame.fov_y_deg)
+    camera.near, camera.far = FRAME_DISTANCE / 1000, FRAME_DISTANCE * 1000
 
 
 def solid_color(rgb: tuple[float, float, float]) -> UInt8[np.ndarray, "4 4 3"]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fourreal.app.desk import OUR_FAULT, Desk, Ticket
+from fourreal.app.queue import OUR_FAULT, Job, JobQueue
 from fourreal.core.errors import InputError
 from fourreal.job.watch import StagePlace, Watcher
 
@@ -15,20 +15,20 @@ PATIENCE_S = 30.0
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk(most_waiting=3)
-    yield desk
-    desk.close()
+def queue() -> Iterator[JobQueue]:
+    queue = JobQueue(most_waiting=3)
+    yield queue
+    queue.close()
 
 
 class Held:
     """A job that begins, then waits to be let go."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, queue: JobQueue) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
-        self.ticket = desk.hand_in(self._work)
+        self.job = queue.submit(self._work)
 
-    def _work(self, job: Ticket) -> None:
+    def _work(self, job: Job) -> None:
         with job.step("generate") as progress:
             self.begun.set()
             assert self.go_on.wait(PATIENCE_S)
@@ -36,63 +36,63 @@ class Held:
 
     def release(self) -> None:
         self.go_on.set()
-        assert self.ticket.wait(PATIENCE_S)
+        assert self.job.wait(PATIENCE_S)
 
 
-def done(ticket: Ticket) -> str:
-    assert ticket.wait(PATIENCE_S)
-    return ticket.view().phase
+def done(job: Job) -> str:
+    assert job.wait(PATIENCE_S)
+    return job.view().phase
 
 
-def test_jobs_run_one_after_the_other_in_order(desk: Desk) -> None:
-    order, first = [], Held(desk)
+def test_jobs_run_one_after_the_other_in_order(queue: JobQueue) -> None:
+    order, first = [], Held(queue)
     assert first.begun.wait(PATIENCE_S)
-    others = [desk.hand_in(lambda job, name=name: order.append(name)) for name in "abc"]
-    assert [ticket.view().ahead for ticket in others] == [1, 2, 3]
-    assert [ticket.view().phase for ticket in (first.ticket, *others)] == ["running", *["waiting"] * 3]
+    others = [queue.submit(lambda job, name=name: order.append(name)) for name in "abc"]
+    assert [job.view().ahead for job in others] == [1, 2, 3]
+    assert [job.view().phase for job in (first.job, *others)] == ["running", *["waiting"] * 3]
     assert order == []
     first.release()
-    assert [done(ticket) for ticket in others] == ["finished"] * 3
+    assert [done(job) for job in others] == ["finished"] * 3
     assert order == ["a", "b", "c"]
 
 
-def test_more_than_can_wait_are_turned_away(desk: Desk) -> None:
-    first = Held(desk)
+def test_more_than_can_wait_are_turned_away(queue: JobQueue) -> None:
+    first = Held(queue)
     assert first.begun.wait(PATIENCE_S)
     for _ in range(3):
-        desk.hand_in(lambda job: None)
+        queue.submit(lambda job: None)
     with pytest.raises(InputError, match="3 jobs are waiting already"):
-        desk.hand_in(lambda job: None)
+        queue.submit(lambda job: None)
     first.release()
 
 
-def test_a_running_job_stops_at_its_next_step_and_a_waiting_one_never_begins(desk: Desk) -> None:
-    first, ran = Held(desk), []
-    waiting = desk.hand_in(lambda job: ran.append(1))
+def test_a_running_job_stops_at_its_next_step_and_a_waiting_one_never_begins(queue: JobQueue) -> None:
+    first, ran = Held(queue), []
+    waiting = queue.submit(lambda job: ran.append(1))
     assert first.begun.wait(PATIENCE_S)
     waiting.stop()
-    first.ticket.stop()
+    first.job.stop()
     first.release()
-    assert first.ticket.view().phase == done(waiting) == "stopped"
+    assert first.job.view().phase == done(waiting) == "stopped"
     assert ran == []
 
 
-def test_a_failure_is_one_sentence_and_a_bug_is_not_shown_and_both_let_others_on(desk: Desk) -> None:
-    def wrong(job: Ticket) -> None:
+def test_a_failure_is_one_sentence_and_a_bug_is_not_shown_and_both_let_others_on(queue: JobQueue) -> None:
+    def wrong(job: Job) -> None:
         raise InputError("the clip is empty; give another")
 
-    def broken(job: Ticket) -> None:
+    def broken(job: Job) -> None:
         raise RuntimeError("secret detail")
 
-    tickets = [desk.hand_in(work) for work in (wrong, broken, lambda job: None)]
-    assert [done(ticket) for ticket in tickets] == ["failed", "failed", "finished"]
-    assert [ticket.view().error for ticket in tickets] == ["the clip is empty; give another", OUR_FAULT, ""]
+    jobs = [queue.submit(work) for work in (wrong, broken, lambda job: None)]
+    assert [done(job) for job in jobs] == ["failed", "failed", "finished"]
+    assert [job.view().error for job in jobs] == ["the clip is empty; give another", OUR_FAULT, ""]
 
 
-def test_a_ticket_sees_what_a_run_tells(desk: Desk) -> None:
+def test_a_ticket_sees_what_a_run_tells(queue: JobQueue) -> None:
     views = []
 
-    def work(job: Ticket) -> None:
+    def work(job: Job) -> None:
         assert isinstance(job, Watcher)
         job.reused(StagePlace("import", 1, 2))
         with job.stage(StagePlace("generate", 2, 2)) as progress:
@@ -102,8 +102,8 @@ def test_a_ticket_sees_what_a_run_tells(desk: Desk) -> None:
         job.note("mind this")
         job.note("mind this")
 
-    ticket = desk.hand_in(work)
-    assert done(ticket) == "finished"
+    job = queue.submit(work)
+    assert done(job) == "finished"
     assert [(v.stages[-1].done, v.stages[-1].total, v.stages[-1].status) for v in views] == [
         (0, 4, "running"),
         (1, 4, "running"),
@@ -111,15 +111,15 @@ def test_a_ticket_sees_what_a_run_tells(desk: Desk) -> None:
     ]
     assert views[0].stages[-1].seconds_left is None, "no pace is known after one report"
     assert views[2].stages[-1].seconds_left is not None
-    end = ticket.view()
+    end = job.view()
     assert [(stage.name, stage.status) for stage in end.stages] == [("import", "kept"), ("generate", "made")]
     assert end.notes == ("mind this",)
 
 
-def test_closing_stops_everything(desk: Desk) -> None:
-    first = Held(desk)
+def test_closing_stops_everything(queue: JobQueue) -> None:
+    first = Held(queue)
     assert first.begun.wait(PATIENCE_S)
-    waiting = desk.hand_in(lambda job: None)
+    waiting = queue.submit(lambda job: None)
     first.go_on.set()
-    desk.close()
-    assert first.ticket.view().phase == waiting.view().phase == "stopped"
+    queue.close()
+    assert first.job.view().phase == waiting.view().phase == "stopped"

@@ -24,10 +24,10 @@ from fourreal.app.server import (
     _remove_forgotten_uploads,
     build_app,
     listen,
-    open_workshop,
+    open_service,
     remove_abandoned,
 )
-from fourreal.app.workshop import Offer, Workshop
+from fourreal.app.service import Offer, Service
 from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 
@@ -40,10 +40,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def workshop(root: Path) -> Iterator[Workshop]:
+def service(root: Path) -> Iterator[Service]:
     environment = dict(os.environ)
-    with open_workshop(Offer(max_upload_mb=1), root) as workshop:
-        yield workshop
+    with open_service(Offer(max_upload_mb=1), root) as service:
+        yield service
     os.environ.clear()
     os.environ.update(environment)
 
@@ -69,8 +69,8 @@ def call(client: TestClient, event: int, data: list[Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(workshop: Workshop, root: Path) -> Iterator[TestClient]:
-    with TestClient(Guard(build_app(workshop, root), root / "uploads", local_only=True), base_url=HOME) as client:
+def client(service: Service, root: Path) -> Iterator[TestClient]:
+    with TestClient(Guard(build_app(service, root), root / "uploads", local_only=True), base_url=HOME) as client:
         yield client
 
 
@@ -89,8 +89,8 @@ def test_the_page_opens_and_fetches_nothing_from_elsewhere(client: TestClient) -
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_session_serves_its_results_and_nothing_else(client: TestClient, workshop: Workshop) -> None:
-    session, stranger = workshop.sessions.open(), workshop.sessions.open()
+def test_a_session_serves_its_results_and_nothing_else(client: TestClient, service: Service) -> None:
+    session, stranger = service.sessions.open(), service.sessions.open()
     (session.run_folder / "grid").mkdir(parents=True)
     (session.run_folder / "scene.html").write_text("the scene")
     (session.run_folder / "manifest.json").write_text("secret")
@@ -104,7 +104,7 @@ def test_a_session_serves_its_results_and_nothing_else(client: TestClient, works
     for name in ("manifest.json", ".lock", "grid", "clips", "bullet_time.mp4", "run", "scene.htm"):
         assert client.get(f"/results/{session.token}/{name}").status_code == 404, name
     assert client.get(f"/results/{stranger.token}/scene.html").status_code == 404
-    workshop.sessions.close(session)
+    service.sessions.close(session)
     assert client.get(f"/results/{session.token}/scene.html").status_code == 404
 
 
@@ -141,9 +141,9 @@ def test_a_session_serves_its_results_and_nothing_else(client: TestClient, works
         "/results/",
     ],
 )
-def test_no_address_leads_to_another_file(client: TestClient, workshop: Workshop, root: Path, way: str) -> None:
+def test_no_address_leads_to_another_file(client: TestClient, service: Service, root: Path, way: str) -> None:
     (root / "secret.txt").write_text("secret of this machine")
-    session = workshop.sessions.open()
+    session = service.sessions.open()
     (session.folder / "secret.txt").write_text("secret of this machine")
     answer = client.get(way.format(token=session.token, root=root))
     assert answer.status_code in (400, 403, 404), answer.text[:200]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fourreal.app.desk import Ticket
+from fourreal.app.queue import Job
 from fourreal.app.sessions import LEFT_S, SILENT_S, Sessions
 from fourreal.core.errors import InputError
 
@@ -68,7 +68,7 @@ def test_who_falls_silent_is_forgotten(sessions: Sessions, clock: Clock) -> None
 
 def test_a_folder_stays_until_its_job_has_noticed(sessions: Sessions) -> None:
     session = sessions.open()
-    job = Ticket(lambda job: None)
+    job = Job(lambda job: None)
     session.jobs.append(job)
     sessions.close_all()
     sessions.sweep()

@@ -18,13 +18,13 @@ import torch
 from job.tiny_jobs import moving_square, write_clip
 from PIL import Image
 
-from fourreal.app import workshop as workshop_module
-from fourreal.app.desk import Ticket
+from fourreal.app import service as workshop_module
 from fourreal.app.grid_page import SLOT, TEMPLATE, write_grid_page
+from fourreal.app.queue import Job
 from fourreal.app.results import FOLDER_OF, find_result
-from fourreal.app.server import open_workshop
+from fourreal.app.server import open_service
+from fourreal.app.service import PACK, Choices, Offer, Service
 from fourreal.app.sessions import Session
-from fourreal.app.workshop import PACK, Choices, Offer, Workshop
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import read_clip, to_uint8
@@ -42,40 +42,40 @@ def offer(models: Path, tmp_path: Path) -> Offer:
 
 
 @pytest.fixture
-def workshop(offer: Offer, tmp_path: Path) -> Iterator[Workshop]:
-    with open_workshop(offer, tmp_path / "root") as workshop:
-        yield workshop
+def service(offer: Offer, tmp_path: Path) -> Iterator[Service]:
+    with open_service(offer, tmp_path / "root") as service:
+        yield service
 
 
 @pytest.fixture
-def session(workshop: Workshop) -> Session:
-    return workshop.sessions.open()
+def session(service: Service) -> Session:
+    return service.sessions.open()
 
 
 CHOICES = Choices("video", steps=2)
 
 
-def give(workshop: Workshop, session: Session, folder: Path, name: str = "my clip.mp4") -> None:
-    workshop.receive(session, "fixed", write_clip(folder / "upload.mp4"), name)
+def give(service: Service, session: Session, folder: Path, name: str = "my clip.mp4") -> None:
+    service.receive(session, "fixed", write_clip(folder / "upload.mp4"), name)
 
 
-def finish(job: Ticket | None) -> Ticket:
+def finish(job: Job | None) -> Job:
     assert job is not None
     assert job.wait(PATIENCE_S)
     return job
 
 
 def test_a_clip_becomes_files_to_take_away(
-    workshop: Workshop, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stages, "MOVIE_PX", 24)
-    give(workshop, session, tmp_path)
-    assert workshop.preview(session, CHOICES)
+    give(service, session, tmp_path)
+    assert service.preview(session, CHOICES)
     looked = finish(session.preview).view()
     assert looked.phase == "finished", looked.error
     assert find_result(session.folder, "preview.png") is not None
     assert find_result(session.folder, "scene.html") is None
-    workshop.make(session, CHOICES)
+    service.make(session, CHOICES)
     made = finish(session.scene).view()
     assert made.phase == "finished", made.error
     assert [(s.name, s.status) for s in made.stages] == [
@@ -106,23 +106,23 @@ def check_archives(session: Session) -> None:
 
 
 def test_a_refused_clip_takes_the_place_of_the_last_and_speaks_without_folders(
-    workshop: Workshop, session: Session, tmp_path: Path
+    service: Service, session: Session, tmp_path: Path
 ) -> None:
-    give(workshop, session, tmp_path)
+    give(service, session, tmp_path)
     (tmp_path / "bad.mp4").write_bytes(b"no clip")
     with pytest.raises(InputError, match="bad is no video and no GIF") as caught:
-        workshop.receive(session, "fixed", tmp_path / "bad.mp4", "bad.mp4")
+        service.receive(session, "fixed", tmp_path / "bad.mp4", "bad.mp4")
     assert str(tmp_path) not in str(caught.value)
     assert session.clips == {}
-    assert not workshop.preview(session, CHOICES), "there is nothing left to preview"
+    assert not service.preview(session, CHOICES), "there is nothing left to preview"
 
 
 def test_what_goes_wrong_in_a_job_is_one_sentence_without_folders(
-    workshop: Workshop, session: Session, tmp_path: Path
+    service: Service, session: Session, tmp_path: Path
 ) -> None:
     write_clip(tmp_path / "short.mp4", times=3)
-    workshop.receive(session, "fixed", tmp_path / "short.mp4", "short.mp4")
-    workshop.make(session, replace(CHOICES, frames=17))
+    service.receive(session, "fixed", tmp_path / "short.mp4", "short.mp4")
+    service.make(session, replace(CHOICES, frames=17))
     view = finish(session.scene).view()
     assert view.phase == "failed"
     assert "short.mp4" in view.error
@@ -131,44 +131,44 @@ def test_what_goes_wrong_in_a_job_is_one_sentence_without_folders(
 
 
 def test_while_a_scene_is_made_its_inputs_stay(
-    workshop: Workshop, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(*_: object, watcher: Ticket, **__: object) -> None:
+    def slow(*_: object, watcher: Job, **__: object) -> None:
         with watcher.step("generate") as progress:
             begun.set()
             assert go_on.wait(PATIENCE_S)
             progress(1, 2)
 
-    give(workshop, session, tmp_path)
+    give(service, session, tmp_path)
     monkeypatch.setattr(workshop_module, "run_job", slow)
-    workshop.make(session, CHOICES)
+    service.make(session, CHOICES)
     assert begun.wait(PATIENCE_S)
     for attempt in (
-        lambda: give(workshop, session, tmp_path),
-        lambda: workshop.drop(session, "fixed"),
-        lambda: workshop.take_sample(session),
-        lambda: workshop.preview(session, CHOICES),
-        lambda: workshop.make(session, CHOICES),
+        lambda: give(service, session, tmp_path),
+        lambda: service.drop(session, "fixed"),
+        lambda: service.take_sample(session),
+        lambda: service.preview(session, CHOICES),
+        lambda: service.make(session, CHOICES),
     ):
         with pytest.raises(InputError, match="stop it first"):
             attempt()
     assert not (tmp_path / "upload.mp4").exists(), "a refused upload was left lying"
-    workshop.stop(session)
+    service.stop(session)
     go_on.set()
     assert finish(session.scene).view().phase == "stopped"
-    workshop.drop(session, "fixed")
+    service.drop(session, "fixed")
     assert not (session.folder / "clips" / "fixed").exists()
 
 
-def test_nothing_given_is_said(workshop: Workshop, session: Session) -> None:
+def test_nothing_given_is_said(service: Service, session: Session) -> None:
     with pytest.raises(InputError, match="got none"):
-        workshop.make(session, CHOICES)
+        service.make(session, CHOICES)
 
 
-def test_words_alone_need_a_model_that_reads(workshop: Workshop, session: Session) -> None:
-    workshop.make(session, replace(CHOICES, prompt="ein roter Würfel 赤い"))
+def test_words_alone_need_a_model_that_reads(service: Service, session: Session) -> None:
+    service.make(session, replace(CHOICES, prompt="ein roter Würfel 赤い"))
     assert "reads no text" in finish(session.scene).view().error
 
 
@@ -183,11 +183,11 @@ def test_numbers_out_of_range_are_refused(wrong: dict[str, int]) -> None:
         Choices("mini", prompt="x" * 5000)
 
 
-def test_only_models_on_offer_can_be_chosen(workshop: Workshop, session: Session, tmp_path: Path) -> None:
-    give(workshop, session, tmp_path)
+def test_only_models_on_offer_can_be_chosen(service: Service, session: Session, tmp_path: Path) -> None:
+    give(service, session, tmp_path)
     for label in ("small", "/etc", str(tmp_path), "", "../video"):
         with pytest.raises(InputError, match="the models here are video"):
-            workshop.make(session, replace(CHOICES, model=label))
+            service.make(session, replace(CHOICES, model=label))
     offer = Offer(("mini", "runs/mine/model"))
     assert offer.labels == ("mini", "model")
     assert offer.model("model") == "runs/mine/model"
@@ -217,10 +217,10 @@ def test_the_grid_page_holds_every_cell(tmp_path: Path) -> None:
     assert not re.search(r"(?:src|href)=|https?://|@import", html), "the page asks for something outside itself"
 
 
-def test_a_kept_clip_is_the_clip(workshop: Workshop, session: Session, tmp_path: Path) -> None:
+def test_a_kept_clip_is_the_clip(service: Service, session: Session, tmp_path: Path) -> None:
     write_clip(tmp_path / "same.mp4")
     content = (tmp_path / "same.mp4").read_bytes()
-    give(workshop, session, tmp_path)
+    give(service, session, tmp_path)
     assert session.clips["fixed"].path.read_bytes() == content
     assert len(read_clip(session.clips["fixed"].path).frames) == 12
     assert session.clips["fixed"].name == "my-clip.mp4"

@@ -105,7 +105,7 @@ def test_videos_travel_from_grid_to_grid(world: Path, tmp_path: Path, capsys: py
     assert int(load_grid(tmp_path / "cross").grid.known.sum()) == 5
     assert "warning" not in capsys.readouterr().err
     run("import", "--fixed", rows[0], "--freeze", rows[2], "--views", "2", "--out", tmp_path / "apart")
-    assert "warning: the fixed-view video's first frame" in capsys.readouterr().err
+    assert "fourreal: the fixed-view video's first frame" in capsys.readouterr().err
 
 
 def test_the_real_capture_imports(shared_dir: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_every_world_is_led_by_what_was_asked_for(actors, background) -> None:
 def test_asking_for_actors_gives_the_mixture_its_kinds_in_one_draw() -> None:
     worlds = WorldConfig(views=2, times=4, image_size=(16, 16), antialias=False)
     redrawn = GridMixture(MixtureConfig(worlds, seed=9))
-    asked = GridMixture(MixtureConfig(worlds, casting="actors", seed=9))
+    asked = GridMixture(MixtureConfig(worlds, kind_sampling="actors", seed=9))
     kinds = []
     for step in range(30):
         old, new = redrawn.draft(step, 0), asked.draft(step, 0)

@@ -9,11 +9,11 @@ import torch
 from job.tiny_jobs import moving_square, texture
 
 from fourreal.core.media import Clip
+from fourreal.core.notes import UserNote
 from fourreal.data.worlds import WorldConfig, make_world, render_world
 from fourreal.job import footage_motion
 from fourreal.job.footage_motion import camera_motion, own_motion, tell_of_moving_camera, tell_of_moving_things
 from fourreal.job.rigidity import straying_share
-from fourreal.video.notes import InputNote
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def world() -> torch.Tensor:
 
 def told(of: object, argument: object) -> str:
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", InputNote)
+        warnings.simplefilter("always", UserNote)
         of(argument)  # pyright: ignore[reportCallIssue]
     return " ".join(str(warning.message) for warning in caught)
 

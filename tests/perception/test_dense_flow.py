@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fourreal.perception.flow import _divergence, _forward_gradient, compose, dense_flow, warp
+from fourreal.perception.optical_flow import _divergence, _forward_gradient, compose, dense_flow, warp
 
 SIDE, BORDER = 96, 14
 

@@ -16,7 +16,7 @@ from fourreal.recon.align_views import AlignedViews, AlignSettings, align_views,
 from fourreal.recon.losses import normalised_truth
 from fourreal.recon.reconstruct import ReconstructSettings, aligns, reconstruct
 
-pytestmark = pytest.mark.filterwarnings("ignore::fourreal.recon.reconstruct.LowConfidence")
+pytestmark = pytest.mark.filterwarnings("ignore::fourreal.core.notes.UserNote")
 QUICK = AlignSettings(sizes=(16, 32), steps=(60, 80), scouting_steps=40)
 
 

@@ -13,7 +13,7 @@ from rebuildable import weights_like
 from safetensors.torch import load_file, save_file
 
 from fourreal.core.errors import InputError
-from fourreal.recon.config import ReconConfig, small, tiny
+from fourreal.recon.config import ReconConfig, base, tiny
 from fourreal.recon.model import ReconModel
 from fourreal.recon.weights import find_model, load_model, load_released, load_vggt, save_model
 
@@ -134,7 +134,7 @@ def test_nan_in_weights_is_refused(released: Path):
 
 def test_names_that_mean_nothing_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(InputError, match="expected small, vggt-1b, or a folder"):
+    with pytest.raises(InputError, match="expected mini, vggt-1b, or a folder"):
         find_model(str(tmp_path / "nowhere"))
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
     with pytest.raises(InputError, match="not in the Hugging Face cache"):
@@ -159,9 +159,9 @@ def test_weights_of_another_config_are_refused(tmp_path: Path):
         load_model(tmp_path / "mine")
 
 
-def test_the_small_network_stays_under_nine_million_values():
+def test_the_base_network_stays_under_nine_million_values():
     with torch.device("meta"):
-        values = sum(parameter.numel() for parameter in ReconModel(small()).parameters())
+        values = sum(parameter.numel() for parameter in ReconModel(base()).parameters())
     assert 4e6 < values <= 9e6
 
 

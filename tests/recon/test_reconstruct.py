@@ -16,9 +16,9 @@ from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.core.notes import UserNote
 from fourreal.recon.overlap import shared_shares
 from fourreal.recon.reconstruct import (
-    LowConfidence,
     ReconstructSettings,
     gaussians_from_geometry,
     network_size,
@@ -28,7 +28,7 @@ from fourreal.recon.target_cameras import predict_target_cameras
 from fourreal.splat.rasterize import rasterize
 
 KEEP_ALL = ReconstructSettings(min_opacity=0.0)
-pytestmark = pytest.mark.filterwarnings("ignore::fourreal.recon.reconstruct.LowConfidence")
+pytestmark = pytest.mark.filterwarnings("ignore::fourreal.core.notes.UserNote")
 
 
 def _grid(views: int = 2, times: int = 3, size: tuple[int, int] = (24, 32), seed: int = 1) -> VideoGrid:
@@ -240,7 +240,7 @@ def _said(model: torch.nn.Module, grid: VideoGrid) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         reconstruct(model, grid, KEEP_ALL)
-    return [str(one.message) for one in caught if issubclass(one.category, LowConfidence)]
+    return [str(one.message) for one in caught if issubclass(one.category, UserNote)]
 
 
 def test_low_confidence_is_said_and_high_confidence_is_not():

@@ -15,7 +15,7 @@ from fourreal.core.folder_lock import locked
 from fourreal.core.grid import VideoGrid
 from fourreal.data.shards import write_shards
 from fourreal.train.checkpoint import latest_checkpoint
-from fourreal.train.feed import feed, own_indices
+from fourreal.train.dataloader import feed, own_indices
 from fourreal.train.log import RunLog, plot_log, read_log
 from fourreal.train.loop import RunOptions, train
 from fourreal.train.parallel import Processes
@@ -105,7 +105,7 @@ def test_the_folder_tells_what_the_run_was(finished):
 def test_loss_falls_on_few_samples(tmp_path):
     recipe = tiny()
     base = recipe.stages[0]
-    optimiser = replace(base.optimiser, rate=4e-3, warmup=5)
+    optimiser = replace(base.optimiser, lr=4e-3, warmup=5)
     recipe = replace(recipe, stages=(replace(base, steps=60, optimiser=optimiser),))
     task = _FewSamples(recipe, torch.device("cpu"))
     train(task, recipe, RunOptions(tmp_path / "run"), ALONE)

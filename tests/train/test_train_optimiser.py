@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fourreal.train.muon import Muon, orthogonalised
-from fourreal.train.optimiser import RunningAverage, build_optimisers, rate_share
+from fourreal.train.optimiser import RunningAverage, build_optimisers, lr_scale
 from fourreal.train.recipe import OptimiserConfig
 from fourreal.video.transformer import ViewTimeTransformer
 
@@ -42,7 +42,7 @@ def test_scale_and_transposition_of_the_gradient_do_not_matter():
 def test_the_optimiser_moves_as_its_slow_twin():
     weight = nn.Parameter(torch.randn(48, 24))
     slow, running = weight.detach().clone(), torch.zeros(48, 24)
-    optimiser = Muon([weight], rate=0.1, momentum=0.9, weight_decay=0.5)
+    optimiser = Muon([weight], lr=0.1, momentum=0.9, weight_decay=0.5)
     for _ in range(3):
         gradient = torch.randn(48, 24)
         weight.grad = gradient.clone()
@@ -68,7 +68,7 @@ def test_muon_takes_the_matrices_of_the_blocks_and_adamw_the_rest():
 
 def test_the_rate_rises_stays_and_falls():
     config = OptimiserConfig(warmup=10, decay=0.5)
-    shares = [rate_share(config, step, 100) for step in range(100)]
+    shares = [lr_scale(config, step, 100) for step in range(100)]
     assert shares[0] == 0.1
     assert shares[9:51] == [1.0] * 42
     assert all(b <= a for a, b in itertools.pairwise(shares[50:]))

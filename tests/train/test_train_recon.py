@@ -15,8 +15,7 @@ from fourreal.recon.weights import load_model
 from fourreal.train.log import read_log
 from fourreal.train.loop import RunOptions, train
 from fourreal.train.recipe import ReconRecipe
-from fourreal.train.recon_recipes import mini as mini_recon
-from fourreal.train.recon_recipes import parameter_count, tiny_recipe
+from fourreal.train.recon_recipes import base_recipe, mini_recipe, parameter_count, tiny_recipe
 from fourreal.train.recon_task import ReconTask, _believable, drawn_views, shown_views, truth_of
 
 
@@ -159,7 +158,8 @@ def test_views_shown_are_evenly_spread():
 
 
 def test_the_shipped_size_keeps_to_its_budget():
-    assert parameter_count(mini_recon().model) <= 9_000_000
+    assert parameter_count(base_recipe().model) <= 9_000_000
+    assert parameter_count(mini_recipe().model) <= 1_000_000
 
 
 def test_a_missing_base_is_told(tmp_path):

@@ -65,11 +65,11 @@ def test_a_terminated_run_writes_a_checkpoint_and_goes_on(tmp_path):
     command = [sys.executable, "-m", "fourreal.cli", "train", "video", "--recipe", "tiny", "--device", "cpu"]
     command += ["--stage-steps", "5", "100000", "--checkpoint-every", "100000", "--out", str(out)]
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while len(_losses(out)) < 2 and time.monotonic() < deadline and process.poll() is None:
+    # Waits for the event, however slow the machine is; a process that ends is seen at once.
+    while len(_losses(out)) < 2 and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate()
     assert process.returncode == 0, errors[-2000:]
     found = latest_checkpoint(out)
     assert found is not None
@@ -129,7 +129,7 @@ def test_every_recipe_says_what_it_scales_and_has_a_name_of_its_own(kind):
 
 
 def test_the_shipped_video_model_keeps_to_its_budget():
-    recipe = VIDEO_RECIPES["mini"]()
+    recipe = VIDEO_RECIPES["base"]()
     with torch.device("meta"):
         from fourreal.video.transformer import ViewTimeTransformer
 
@@ -151,7 +151,7 @@ def test_the_precision_of_gpus_runs_here_too():
 
 
 def test_another_pace_scales_all_that_counts_steps():
-    whole, short = (find_recipe("video", "mini", Changes(pace=pace)) for pace in (None, 0.1))
+    whole, short = (find_recipe("video", "base", Changes(pace=pace)) for pace in (None, 0.1))
     for stage, hurried in zip(whole.stages, short.stages, strict=True):
         assert hurried.steps == round(stage.steps / 10)
         assert hurried.size.curriculum_steps == round(stage.size.curriculum_steps / 10)
@@ -159,4 +159,4 @@ def test_another_pace_scales_all_that_counts_steps():
         assert (hurried.batch, hurried.optimiser.decay) == (stage.batch, stage.optimiser.decay)
     assert [stage.steps for stage in find_recipe("recon", "tiny", Changes(pace=0.001)).stages] == [1, 1, 1]
     with pytest.raises(InputError, match="pace must be a positive number"):
-        find_recipe("video", "mini", Changes(pace=0.0))
+        find_recipe("video", "base", Changes(pace=0.0))

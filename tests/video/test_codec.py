@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import UserNote
 from fourreal.video.codec import (
     PixelTubelets,
     WanCodec,
@@ -24,7 +25,6 @@ from fourreal.video.codec import (
     load_codec,
     padded_times,
 )
-from fourreal.video.notes import InputNote
 
 SMALL: dict[str, Any] = {"dim_mult": [1, 1, 1, 1], "num_res_blocks": 1, "temperal_downsample": [False, True, True]}
 
@@ -79,7 +79,7 @@ def test_views_do_not_see_each_other(codec: WanCodec | PixelTubelets) -> None:
 
 def test_other_lengths_are_padded_cut_back_and_told(codec: WanCodec | PixelTubelets) -> None:
     frames = torch.rand(1, 7, 3, 32, 32)
-    with pytest.warns(InputNote, match="7 frames are not 4k \\+ 1"):
+    with pytest.warns(UserNote, match="7 frames are not 4k \\+ 1"):
         latents = codec.encode(frames)
     held = torch.cat([frames, frames[:, -1:], frames[:, -1:]], dim=1)
     with warnings.catch_warnings():

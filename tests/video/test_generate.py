@@ -16,16 +16,16 @@ from tiny_wan import save_released, text_to_video
 from torch import Tensor
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import UserNote
 from fourreal.video.codec import latent_known
 from fourreal.video.conditioning import FREEZE_TIME, STATIC_SHOT
-from fourreal.video.flow import TrainingTimes, draw_sigmas, flow_loss, interpolate
 from fourreal.video.generate import generate
 from fourreal.video.generation_settings import GenerationSettings, preset
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import Guidance, choose_guidance, guided
 from fourreal.video.model_shape import shape_of
-from fourreal.video.notes import InputNote
-from fourreal.video.outward import freeze_time_column
+from fourreal.video.rectified_flow import TrainingTimes, draw_sigmas, flow_loss, interpolate
+from fourreal.video.split_time import freeze_time_column
 from fourreal.video.trainable import freeze_for_training
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import mark_trained
@@ -75,7 +75,7 @@ def test_a_network_that_knows_the_truth_gives_the_truth(known: Tensor, sampler: 
 def test_references_are_whole_latents_only_and_the_user_is_told() -> None:
     known = mask(3, 9, 0, (slice(None), 0), (1, 6), (2, slice(5, 8)))
     model = tiny_pixels(AdditiveOracle)
-    with pytest.warns(InputNote, match="4 known frames lie in groups of 4"):
+    with pytest.warns(UserNote, match="4 known frames lie in groups of 4"):
         done = generate(model, additive_grid(3, 9).with_known(known), settings=FAST)
     call = model.transformer.calls[0]  # pyright: ignore[reportAttributeAccessIssue]
     assert torch.equal(call["mask"][0], latent_known(known))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import known_pattern
-from fourreal.video.conditioning import FIRST_LOGITS, hints_of, mix_in_hints
+from fourreal.video.reference_gate import FIRST_LOGITS, mix_references, reference_values
 from fourreal.video.transformer import ViewTimeTransformer
 
 SHAPE = (3, 4)
@@ -23,7 +23,7 @@ def call(model: ViewTimeTransformer, latents, references, known):
     return model(latents, torch.full((len(latents),), 500.0), text, references, known)
 
 
-def hints_by_hand(references, known):
+def values_by_hand(references, known):
     """Cell by cell, as the docstrings say it."""
     views, times = known.shape
     own, across, change = (torch.zeros_like(references) for _ in range(3))
@@ -49,32 +49,34 @@ def gates_like(said, kept=-50.0, borrowed=-50.0, carried=-50.0):
 def test_hints_are_those_found_by_hand(flags):
     known = torch.tensor(flags).reshape(SHAPE)
     references = torch.randn(3, 2, 4, 1, 1)
-    hints = hints_of(references[None], known[None])
-    for found, expected in zip((hints.own, hints.across, hints.change), hints_by_hand(references, known), strict=True):
+    values = reference_values(references[None], known[None])
+    for found, expected in zip(
+        (values.own, values.across, values.change), values_by_hand(references, known), strict=True
+    ):
         assert torch.equal(found[0], expected)
-    assert torch.equal(hints.own_known[0], known.any(1, keepdim=True).expand(SHAPE))
-    assert torch.equal(hints.across_known[0], known.any(0, keepdim=True).expand(SHAPE))
+    assert torch.equal(values.own_known[0], known.any(1, keepdim=True).expand(SHAPE))
+    assert torch.equal(values.across_known[0], known.any(0, keepdim=True).expand(SHAPE))
 
 
 def test_hints_read_known_cells_only():
     known = known_pattern("cross", 3, 4)[None]
     references = torch.randn(1, 3, 2, 4, 2, 2)
     spoilt = torch.where(known[:, :, None, :, None, None], references, torch.nan)
-    first, second = hints_of(references, known), hints_of(spoilt, known)
+    first, second = reference_values(references, known), reference_values(spoilt, known)
     for name in ("own", "across", "change"):
         assert torch.equal(getattr(first, name), getattr(second, name))
 
 
 def test_gates_choose_between_the_network_and_the_references():
     said, references = torch.randn(2, 1, 3, 2, 4, 2, 2)
-    hints = hints_of(references, known_pattern("cross", 3, 4)[None])
+    values = reference_values(references, known_pattern("cross", 3, 4)[None])
     own_first = references[:, 1:, :, :1].expand_as(references[:, 1:])
     same_time = references[:, :1].expand_as(references)
-    assert torch.allclose(mix_in_hints(said, gates_like(said), hints), said)
-    assert torch.allclose(mix_in_hints(said, gates_like(said, kept=50.0), hints)[:, 1:], own_first, atol=1e-6)
-    borrowed = mix_in_hints(said, gates_like(said, borrowed=50.0), hints)
+    assert torch.allclose(mix_references(said, gates_like(said), values), said)
+    assert torch.allclose(mix_references(said, gates_like(said, kept=50.0), values)[:, 1:], own_first, atol=1e-6)
+    borrowed = mix_references(said, gates_like(said, borrowed=50.0), values)
     assert torch.allclose(borrowed[..., 1:, :, :], same_time[..., 1:, :, :], atol=1e-6)
-    carried = mix_in_hints(said, gates_like(said, kept=50.0, carried=50.0), hints)
+    carried = mix_references(said, gates_like(said, kept=50.0, carried=50.0), values)
     expected = own_first + references[:, :1] - references[:, :1, :, :1]
     assert torch.allclose(carried[:, 1:], expected, atol=1e-5)
     assert torch.allclose(carried[:, 0], references[:, 0], atol=1e-6), "what is known is its own hint"
@@ -84,14 +86,14 @@ def test_shares_make_a_whole():
     said = torch.ones(1, 3, 2, 4, 2, 2)
     gates = [torch.randn_like(said) for _ in range(3)]
     for pattern in ("cross", "row", "column", "none"):
-        hints = hints_of(torch.ones_like(said), known_pattern(pattern, 3, 4)[None])
-        assert torch.allclose(mix_in_hints(said, gates, hints), said, atol=1e-6), pattern
+        values = reference_values(torch.ones_like(said), known_pattern(pattern, 3, 4)[None])
+        assert torch.allclose(mix_references(said, gates, values), said, atol=1e-6), pattern
 
 
 def test_without_references_the_network_stands_alone():
     said = torch.randn(1, 3, 2, 4, 2, 2)
-    hints = hints_of(torch.randn_like(said), torch.zeros(1, 3, 4, dtype=torch.bool))
-    assert torch.equal(mix_in_hints(said, [torch.randn_like(said) for _ in range(3)], hints), said)
+    values = reference_values(torch.randn_like(said), torch.zeros(1, 3, 4, dtype=torch.bool))
+    assert torch.equal(mix_references(said, [torch.randn_like(said) for _ in range(3)], values), said)
 
 
 def test_gradients_reach_the_gates_and_the_network():
@@ -124,7 +126,7 @@ def test_the_gates_mix_what_the_network_would_say_without_them():
     references, known = torch.randn_like(latents), known_pattern("cross", 3, 2)[None]
     with torch.no_grad():
         said = call(plain, latents, references, known)
-        expected = mix_in_hints(said, gates_like(said, *FIRST_LOGITS), hints_of(references, known))
+        expected = mix_references(said, gates_like(said, *FIRST_LOGITS), reference_values(references, known))
         assert torch.allclose(call(model, latents, references, known), expected, atol=1e-5)
 
 

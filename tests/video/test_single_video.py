@@ -15,10 +15,10 @@ from tiny_wan import first_frame_channels, first_frame_pasted, save_released, te
 
 from fourreal.core.errors import InputError
 from fourreal.video.conditioning import ContextMode, prompt_for
-from fourreal.video.flow import sigma_schedule
 from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.plan import GridSize
+from fourreal.video.rectified_flow import noise_schedule
 from fourreal.video.single_video import VideoRequest, generate_video
 from fourreal.video.text_to_grid import text_to_grid
 from fourreal.video.weights import mark_trained
@@ -29,7 +29,7 @@ REQUEST = VideoRequest("a red ball bounces", "dynamic", 5, (32, 32))
 
 
 class OurSigmas(FlowMatchEulerDiscreteScheduler):
-    """Euler steps where `flow.sigma_schedule` puts them; the stock pipelines cannot be given sigmas."""
+    """Euler steps where `flow.noise_schedule` puts them; the stock pipelines cannot be given sigmas."""
 
     def set_timesteps(self, num_inference_steps=None, device=None, **_) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().set_timesteps(sigmas=self.own_sigmas, device=device)
@@ -37,7 +37,7 @@ class OurSigmas(FlowMatchEulerDiscreteScheduler):
 
 def scheduler(shift: float) -> OurSigmas:
     made = OurSigmas(shift=1.0)
-    made.own_sigmas = sigma_schedule(STEPS, shift)[:-1].tolist()
+    made.own_sigmas = noise_schedule(STEPS, shift)[:-1].tolist()
     return made
 
 

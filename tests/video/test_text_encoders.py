@@ -14,8 +14,8 @@ from tiny_wan import TEXT_DIM, tiny_tokenizer, tiny_umt5
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from fourreal.core.errors import InputError
+from fourreal.core.notes import UserNote
 from fourreal.video import text
-from fourreal.video.notes import InputNote
 from fourreal.video.text import (
     NoTextEncoder,
     SmallTextEncoder,
@@ -54,7 +54,7 @@ def test_any_text_is_accepted(umt5: TransformersTextEncoder, prompt: str) -> Non
 
 
 def test_long_prompts_are_cut_and_told(umt5: TransformersTextEncoder) -> None:
-    with pytest.warns(InputNote, match="the model reads 512; the end is not used"):
+    with pytest.warns(UserNote, match="the model reads 512; the end is not used"):
         tokens = umt5.encode(["ball " * 900])
     assert tokens.shape == (1, 512, TEXT_DIM)
     assert tokens[0, -1].any()
@@ -130,7 +130,7 @@ def test_small_encoder_loads_from_its_package_and_stores_its_name_only(packaged_
     tokens = encoder.encode(["a red ball", ""])
     assert tokens.shape == (2, 12, packaged_bert)
     assert (tokens.abs().sum(-1) > 0).sum(1).tolist() == [5, 2]
-    with pytest.warns(InputNote, match="reads 12"):
+    with pytest.warns(UserNote, match="reads 12"):
         encoder.encode(["ball " * 50])
     encoder.save(tmp_path / "model")
     assert [path.name for path in (tmp_path / "model").rglob("*.*")] == ["config.json"]

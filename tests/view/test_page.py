@@ -15,8 +15,8 @@ from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.view.page import PageOptions, write_page
-from fourreal.view.stage import Stage
 from fourreal.view.thin import importance, thin
+from fourreal.view.viewer_frame import ViewerFrame
 
 # The viewer logs this for any splats; they render all the same.
 KNOWN_ERROR = "computeBoundingSphere(): Computed radius is NaN"
@@ -91,10 +91,10 @@ def test_writing_is_silent_and_deterministic(tmp_path, capfd):
 
 def expected_pixel(scene: GaussianSequence, index: int, window: tuple[int, int]) -> tuple[int, int]:
     """(x, y) at which the first look shows the ball's centre."""
-    stage = Stage.for_cameras(scene.cameras)
-    center = (ball_centers(len(scene.steps))[index] - stage.origin) * stage.scale
-    pose = look_at(stage.eye, torch.zeros(3), stage.up)
-    camera = Cameras(pose, intrinsics_from_fov(stage.fov_y_deg, window), window)
+    viewer_frame = ViewerFrame.for_cameras(scene.cameras)
+    center = (ball_centers(len(scene.steps))[index] - viewer_frame.origin) * viewer_frame.scale
+    pose = look_at(viewer_frame.eye, torch.zeros(3), viewer_frame.up)
+    camera = Cameras(pose, intrinsics_from_fov(viewer_frame.fov_y_deg, window), window)
     (x, y), _ = (value[0] for value in camera.project(center[None]))
     return round(float(x)), round(float(y))
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
-from fourreal.core.spread import evenly_spread
+from fourreal.core.linspace_indices import linspace_indices
 from fourreal.eval.protocols.evaluate import Evaluation
 from fourreal.eval.protocols.protocol import Exhibit
 from fourreal.eval.scores import Measured
@@ -111,7 +111,7 @@ def _slices(evaluation: Evaluation) -> Any:
     scenes = [scene for scene in evaluation.protocol.scenes if _exhibit(evaluation, evaluation.model, scene)]
     if not scenes:
         return None
-    scenes = evenly_spread(scenes, SLICES)
+    scenes = [scenes[place] for place in linspace_indices(len(scenes), SLICES)]
     arms = list(evaluation.scores)
     with_truth = any((e := _exhibit(evaluation, evaluation.model, s)) and e.slice_true is not None for s in scenes)
     figure, axes = _figure(len(scenes), 1 + with_truth + len(arms), (1.5, 1.6))

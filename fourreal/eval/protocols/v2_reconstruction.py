@@ -13,8 +13,8 @@ from pathlib import Path
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid, known_pattern
+from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.media import IMAGE_SUFFIXES
-from fourreal.core.spread import evenly_spread
 from fourreal.data.captures.capture import Selection
 from fourreal.data.captures.colmap import read_colmap, read_colmap_model
 from fourreal.data.captures.llff import read_llff, read_neural_3d_video
@@ -100,7 +100,7 @@ def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WH
         folder = data / scene
         views = len(list(folder.glob("cam*.mp4")))
         _require_views(folder, views, inputs + 1)
-        shown = evenly_spread(range(views), inputs)
+        shown = linspace_indices(views, inputs)
         hidden = [view for view in range(views) if view not in shown]
         grid = read_neural_3d_video(folder, Selection((*shown, *hidden), base.times, base.size)).grid
         return _split(grid, inputs)
@@ -178,7 +178,8 @@ def _static(
         hidden = list(range(0, views, HELD_OUT_EVERY))
         others = [view for view in range(views) if view not in hidden]
         _require_views(folder / scene, len(others), inputs)
-        return _split(read(folder / scene, Selection((*evenly_spread(others, inputs), *hidden), None, size)), inputs)
+        shown = [others[place] for place in linspace_indices(len(others), inputs)]
+        return _split(read(folder / scene, Selection((*shown, *hidden), None, size)), inputs)
 
     table = LookingAround(
         f"v2-table-6-{key}",

@@ -2,8 +2,8 @@
 
 A browser viewer keeps covariances in half precision and measures its controls in its own units,
 while a reconstructed scene may be millimetres or kilometres large and have y pointing down. So
-everything shown is moved onto a *stage*: the point the cameras look at becomes the origin and
-the distance to it `STAGE_DISTANCE`. Axes keep their directions; which one is up is part of the stage.
+everything shown is moved into a frame of the viewer's: the point the cameras look at becomes the origin and
+the distance to it `FRAME_DISTANCE`. Axes keep their directions; which one is up is part of that frame.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fourreal.core.gaussians import DynamicScene, Gaussians
 from fourreal.core.rotations import matrix_to_quat, quat_to_matrix
 from fourreal.splat.sh import view_colors
 
-STAGE_DISTANCE = 10.0
+FRAME_DISTANCE = 10.0
 STEP_FORWARD, STEP_BACK = 0.8, 2.2
 SNAP_TO_AXIS_DEG = 40.0
 
@@ -35,14 +35,14 @@ SMALLEST_STD, LARGEST_STD = 1e-3, 240.0
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Where a scene's world sits in the viewer's: `x_stage = scale * (x - origin)`.
+class ViewerFrame:
+    """Where a scene's world sits in the viewer's: `x_viewer = scale * (x - origin)`.
 
     Attributes:
-        origin: world point that becomes the stage's origin, what the cameras look at.
-        scale: stage units per world unit.
+        origin: world point that becomes the viewer frame's origin, what the cameras look at.
+        scale: viewer units per world unit.
         up: unit direction, the same in both worlds.
-        eye: where the viewer first stands, stage units; it looks at the origin.
+        eye: where the viewer first stands, viewer units; it looks at the origin.
         fov_y_deg: its vertical field of view.
     """
 
@@ -53,31 +53,31 @@ class Stage:
     fov_y_deg: float
 
     @classmethod
-    def of(cls, scene: DynamicScene | None, cameras: Cameras | None, up: UpAxis = "automatic") -> Stage:
-        """The stage by what there is to go by; `up` overrules what the cameras say.
+    def of(cls, scene: DynamicScene | None, cameras: Cameras | None, up: UpAxis = "automatic") -> ViewerFrame:
+        """The viewer frame by what there is to go by; `up` overrules what the cameras say.
 
         With cameras alone there is nothing to see but them: then the viewer stands behind and above
         them. With nothing at all it looks along +y.
         """
         if cameras is not None:
-            stage = cls.for_cameras(cameras)
-            stage = stage if up == "automatic" else replace(stage, up=axis_direction(up))
-            behind = stage.eye * STEP_BACK + stage.up * 0.5 * STAGE_DISTANCE
-            return stage if scene is not None else replace(stage, eye=behind, fov_y_deg=60.0)
-        eye, z_up = torch.tensor([0.0, -STAGE_DISTANCE, 0.0]), axis_direction("z")
-        stage = cls(torch.zeros(3), 1.0, z_up, eye, 60.0)
+            viewer_frame = cls.for_cameras(cameras)
+            viewer_frame = viewer_frame if up == "automatic" else replace(viewer_frame, up=axis_direction(up))
+            behind = viewer_frame.eye * STEP_BACK + viewer_frame.up * 0.5 * FRAME_DISTANCE
+            return viewer_frame if scene is not None else replace(viewer_frame, eye=behind, fov_y_deg=60.0)
+        eye, z_up = torch.tensor([0.0, -FRAME_DISTANCE, 0.0]), axis_direction("z")
+        viewer_frame = cls(torch.zeros(3), 1.0, z_up, eye, 60.0)
         if scene is not None:
-            stage = cls.for_gaussians(scene.at(float(scene.seconds[0])))
+            viewer_frame = cls.for_gaussians(scene.at(float(scene.seconds[0])))
         if up == "automatic":
-            return stage
+            return viewer_frame
         chosen = axis_direction(up)
         right = chosen.roll(1).abs()
         upright = torch.stack([right, torch.linalg.cross(chosen, right), chosen], -1)
-        return replace(stage, up=chosen, eye=upright @ stage.eye)
+        return replace(viewer_frame, up=chosen, eye=upright @ viewer_frame.eye)
 
     @classmethod
-    def for_cameras(cls, cameras: Cameras) -> Stage:
-        """The stage of a captured or rendered rig.
+    def for_cameras(cls, cameras: Cameras) -> ViewerFrame:
+        """The viewer frame of a captured or rendered rig.
 
         The viewer first stands where the middle camera stands but `STEP_FORWARD` closer, so that it sees
         about what that camera saw and not the frames that hang before the cameras.
@@ -85,32 +85,32 @@ class Stage:
         flat = cameras.to("cpu").reshape(-1)
         origin = focus_point(flat)
         distances = (flat.centers - origin).norm(dim=-1)
-        scale = STAGE_DISTANCE / max(float(distances.median()), 1e-9)
+        scale = FRAME_DISTANCE / max(float(distances.median()), 1e-9)
         middle = flat[int((flat.centers - flat.centers.mean(0)).norm(dim=-1).argmin())]
         return cls(origin, scale, world_up(flat), STEP_FORWARD * scale * (middle.centers - origin), fov_y_deg(middle))
 
     @classmethod
-    def for_gaussians(cls, gaussians: Gaussians) -> Stage:
-        """The stage of a scene without cameras: z up, all but the outermost tenth within view."""
+    def for_gaussians(cls, gaussians: Gaussians) -> ViewerFrame:
+        """The viewer frame of a scene without cameras: z up, all but the outermost tenth within view."""
         means = gaussians.means.detach().cpu()
         origin = means.median(0).values if len(means) else torch.zeros(3)
         radius = float((means - origin).norm(dim=-1).quantile(0.9)) if len(means) else 1.0
-        eye = torch.nn.functional.normalize(torch.tensor([1.0, -1.0, 0.6]), dim=0) * STAGE_DISTANCE
-        return cls(origin, STAGE_DISTANCE / max(2 * radius, 1e-9), axis_direction("z"), eye, 60.0)
+        eye = torch.nn.functional.normalize(torch.tensor([1.0, -1.0, 0.6]), dim=0) * FRAME_DISTANCE
+        return cls(origin, FRAME_DISTANCE / max(2 * radius, 1e-9), axis_direction("z"), eye, 60.0)
 
     def points(self, points: Float[Tensor, "N 3"]) -> Float32[np.ndarray, "N 3"]:
-        """World points on the stage."""
+        """World points in the viewer frame."""
         return ((points.detach().cpu() - self.origin) * self.scale).float().numpy()
 
     def poses(self, cameras: Cameras) -> tuple[Float32[np.ndarray, "V 4"], Float32[np.ndarray, "V 3"]]:
-        """Camera orientations (wxyz, camera to world) and positions on the stage."""
+        """Camera orientations (wxyz, camera to world) and positions in the viewer frame."""
         cameras = cameras.to("cpu")
         quats = matrix_to_quat(cameras.cam_to_world[..., :3, :3]).float().numpy()
         return quats, self.points(cameras.centers)
 
 
 @dataclass(frozen=True)
-class StagedSplats:
+class ViewerSplats:
     """Gaussians as the viewer takes them."""
 
     centers: Float32[np.ndarray, "N 3"]
@@ -119,18 +119,18 @@ class StagedSplats:
     opacities: UInt8[np.ndarray, "N 1"]
 
 
-def stage_splats(gaussians: Gaussians, stage: Stage) -> StagedSplats:
-    """Gaussians on a stage.
+def to_viewer_frame(gaussians: Gaussians, viewer_frame: ViewerFrame) -> ViewerSplats:
+    """Gaussians in a viewer frame.
 
     The viewer has one colour per splat; view-dependent ones are those of the first look's direction.
     """
     gaussians = gaussians.detach().to("cpu")
-    viewpoint = stage.origin + stage.eye / stage.scale
+    viewpoint = viewer_frame.origin + viewer_frame.eye / viewer_frame.scale
     colors = view_colors(gaussians.sh, gaussians.means, viewpoint, gaussians.sh_degree)
-    stds = (gaussians.scales * stage.scale).clamp(SMALLEST_STD, LARGEST_STD)
+    stds = (gaussians.scales * viewer_frame.scale).clamp(SMALLEST_STD, LARGEST_STD)
     axes = quat_to_matrix(gaussians.quats_wxyz) * stds[:, None, :]
-    return StagedSplats(
-        stage.points(gaussians.means),
+    return ViewerSplats(
+        viewer_frame.points(gaussians.means),
         (axes @ axes.mT).float().numpy(),
         _bytes(colors),
         _bytes(gaussians.opacities[:, None]),

@@ -59,16 +59,16 @@ class JobView:
         return self.phase in ("finished", "stopped", "failed")
 
 
-class Ticket:
+class Job:
     """A job handed in: watches it (`fourreal.job.watch.Watcher`), tells what it saw, and can stop it.
 
     Attributes:
-        number: no other ticket has the same.
+        number: no other job has the same.
     """
 
     _numbers = itertools.count(1)
 
-    def __init__(self, work: Callable[[Ticket], None]) -> None:
+    def __init__(self, work: Callable[[Job], None]) -> None:
         self.work, self.number = work, next(self._numbers)
         self._guard = threading.Lock()
         self._view = JobView()
@@ -148,19 +148,19 @@ class Ticket:
             self._view = replace(self._view, **changes)
 
 
-class Desk:
+class JobQueue:
     """Takes jobs and does them on one thread of its own: networks, kernels and warnings are shared by the process."""
 
     def __init__(self, most_waiting: int = 16) -> None:
         self._most_waiting = most_waiting
-        self._waiting: deque[Ticket] = deque()
-        self._busy: Ticket | None = None
+        self._waiting: deque[Job] = deque()
+        self._busy: Job | None = None
         self._closed = False
         self._changed = threading.Condition()
-        self._worker = threading.Thread(target=self._serve, name="fourreal-desk", daemon=True)
+        self._worker = threading.Thread(target=self._serve, name="fourreal-queue", daemon=True)
         self._worker.start()
 
-    def hand_in(self, work: Callable[[Ticket], None]) -> Ticket:
+    def submit(self, work: Callable[[Job], None]) -> Job:
         """Queue a job.
 
         Raises:
@@ -169,18 +169,18 @@ class Desk:
         with self._changed:
             if len(self._waiting) >= self._most_waiting:
                 raise InputError(f"{len(self._waiting)} jobs are waiting already; try again in a few minutes")
-            ticket = Ticket(work)
-            self._waiting.append(ticket)
+            job = Job(work)
+            self._waiting.append(job)
             self._number()
             self._changed.notify()
-        return ticket
+        return job
 
     def close(self, seconds: float = 10.0) -> None:
         """Stop what runs, forget what waits, and wait so long for the running job to notice."""
         with self._changed:
             self._closed = True
-            for ticket in (*self._waiting, *([self._busy] if self._busy else [])):
-                ticket.stop()
+            for job in (*self._waiting, *([self._busy] if self._busy else [])):
+                job.stop()
             self._changed.notify()
         self._worker.join(seconds)
 
@@ -193,29 +193,29 @@ class Desk:
                     self._changed.wait()
                 if not self._waiting:
                     return
-                self._busy = ticket = self._waiting.popleft()
+                self._busy = job = self._waiting.popleft()
                 self._number()
-            _do(ticket)
+            _do(job)
 
     def _number(self) -> None:
-        for place, ticket in enumerate(self._waiting):
-            ticket.queued_behind(place + (self._busy is not None))
+        for place, job in enumerate(self._waiting):
+            job.queued_behind(place + (self._busy is not None))
 
 
-def _do(ticket: Ticket) -> None:
-    if ticket.stopping:
-        ticket.end("stopped")
+def _do(job: Job) -> None:
+    if job.stopping:
+        job.end("stopped")
         return
-    ticket.begin()
+    job.begin()
     try:
-        ticket.work(ticket)
+        job.work(job)
     except KeyboardInterrupt:
-        ticket.end("stopped")
+        job.end("stopped")
     except InputError as error:
-        ticket.end("failed", str(error))
+        job.end("failed", str(error))
     except Exception:
         # The one place where a bug must not end the program: other people's jobs wait behind this one.
         _log.exception("a job failed")
-        ticket.end("failed", OUR_FAULT)
+        job.end("failed", OUR_FAULT)
     else:
-        ticket.end("finished")
+        job.end("finished")

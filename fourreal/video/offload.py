@@ -32,7 +32,7 @@ def computing(compute_type: ComputeType, device: torch.device) -> contextlib.Abs
 
 
 @contextlib.contextmanager
-def placed(part: Part, device: str, offload: Offload) -> Iterator[Part]:
+def on_device(part: Part, device: str, offload: Offload) -> Iterator[Part]:
     """Have a text encoder or a codec on the device while the block runs."""
     moved: Any = part
     moved = moved.to(resolve_device(device))
@@ -44,7 +44,7 @@ def placed(part: Part, device: str, offload: Offload) -> Iterator[Part]:
 
 
 @contextlib.contextmanager
-def transformer_placed(transformer: Any, device: str, offload: Offload) -> Iterator[torch.device]:
+def transformer_on_device(transformer: Any, device: str, offload: Offload) -> Iterator[torch.device]:
     """Have the transformer (or, with "blocks", its working block) on the device; yields the device."""
     target = resolve_device(device)
     if offload == "blocks":

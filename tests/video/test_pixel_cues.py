@@ -7,8 +7,16 @@ from torch import Tensor
 from fourreal.core.errors import InputError
 from fourreal.core.grid import known_pattern
 from fourreal.video.codec import PixelTubelets
-from fourreal.video.conditioning import hints_of, mix_in_hints
-from fourreal.video.evidence import CLEAR, NEAR, SIGNS, Heed, heeding, signs_of
+from fourreal.video.reference_gate import (
+    CLEAR,
+    CUES,
+    NEAR,
+    CueWeights,
+    add_cues,
+    mix_references,
+    pixel_cues,
+    reference_values,
+)
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.tubelet_pixels import to_latents, to_pixels
 
@@ -30,7 +38,7 @@ def say(model: ViewTimeTransformer, latents: Tensor, references: Tensor, known: 
 def signs_by_hand(frames: Tensor, known: Tensor) -> Tensor:
     """For a cross, pixel by pixel, of frames in [0, 1]: S V T H W."""
     views, times, _, height, width = frames.shape
-    found = torch.zeros(len(SIGNS), views, times, height, width)
+    found = torch.zeros(len(CUES), views, times, height, width)
     for v in range(views):
         for t in range(times):
             own = t if v == 0 else 0
@@ -60,40 +68,40 @@ def test_signs_are_those_found_by_hand():
     torch.manual_seed(0)
     frames = 0.5 + 0.1 * torch.rand(3, 5, 3, 8, 12)
     latents = CODEC.encode(frames)[None]
-    signs = signs_of(hints_of(latents, known_pattern("cross", 3, 3)[None]), TUBELET)
+    cues = pixel_cues(reference_values(latents, known_pattern("cross", 3, 3)[None]), TUBELET)
     expected = signs_by_hand(frames, known_pattern("cross", 3, 5))
-    for sign, name in enumerate(SIGNS):
-        pixels = to_pixels(signs[sign], TUBELET)
+    for sign, name in enumerate(CUES):
+        pixels = to_pixels(cues[sign], TUBELET)
         assert torch.equal(pixels[:, :, 0], pixels[:, :, 2]), "one sign for all colours"
         torch.testing.assert_close(pixels[1:, 2:, 0], expected[sign, 1:, 1:], atol=1e-5, rtol=0, msg=name)
 
 
 def test_what_cannot_be_told_is_neither_yes_nor_no():
     latents = torch.randn(1, 3, CODEC.channels, 2, 3, 4)
-    column = signs_of(hints_of(latents, known_pattern("column", 3, 2)[None]), TUBELET)
+    column = pixel_cues(reference_values(latents, known_pattern("column", 3, 2)[None]), TUBELET)
     assert bool((column[:, :, :, :, 1] == 0).all())
-    assert bool((signs_of(hints_of(latents, known_pattern("none", 3, 2)[None]), TUBELET) == 0).all())
+    assert bool((pixel_cues(reference_values(latents, known_pattern("none", 3, 2)[None]), TUBELET) == 0).all())
 
 
 def test_a_new_model_keeps_what_stands_still():
     frames = torch.rand(3, 1, 3, 8, 12).expand(3, 5, 3, 8, 12).clone()
     frames[:, 3:, :, 2:4, 2:4] += 0.5
     latents = CODEC.encode(frames)[None]
-    hints = hints_of(latents, known_pattern("cross", 3, 3)[None])
-    weights = Heed(8)(torch.randn(1, 3 * 3 * 2 * 3, 8), 3, 3, 2)
+    values = reference_values(latents, known_pattern("cross", 3, 3)[None])
+    weights = CueWeights(8)(torch.randn(1, 3 * 3 * 2 * 3, 8), 3, 3, 2)
     first = [torch.full_like(latents, logit) for logit in (3.0, 0.0, -3.0)]
     with torch.no_grad():
-        made = mix_in_hints(torch.zeros_like(latents), heeding(first, weights, signs_of(hints, TUBELET)), hints)
-    pixels, truth = to_pixels(made, TUBELET)[1:, 4], to_pixels(hints.own, TUBELET)[1:, 4]
+        made = mix_references(torch.zeros_like(latents), add_cues(first, weights, pixel_cues(values, TUBELET)), values)
+    pixels, truth = to_pixels(made, TUBELET)[1:, 4], to_pixels(values.own, TUBELET)[1:, 4]
     assert float((pixels - truth)[..., 6:].abs().max()) < 0.05, "far from what changes"
     assert float((pixels - truth)[..., 2:4, 2:4].abs().min(1).values.max()) > 0.2, "where it changes"
 
 
-def test_gates_heed_by_their_weights():
+def test_cues_move_gates_by_their_weights():
     gates = [torch.zeros(1, 1, 2, 1, 1, 1) for _ in range(3)]
     weights = torch.arange(12.0).reshape(3, 4, 1, 1, 1, 1, 1, 1)
-    signs = torch.tensor([1.0, -1.0, 0.5, 0.0]).reshape(4, 1, 1, 1, 1, 1, 1).expand(4, 1, 1, 2, 1, 1, 1)
-    heard = [float(gate[0, 0, 0, 0, 0, 0]) for gate in heeding(gates, weights, signs)]
+    cues = torch.tensor([1.0, -1.0, 0.5, 0.0]).reshape(4, 1, 1, 1, 1, 1, 1).expand(4, 1, 1, 2, 1, 1, 1)
+    heard = [float(gate[0, 0, 0, 0, 0, 0]) for gate in add_cues(gates, weights, cues)]
     assert heard == [0.0 - 1 + 1, 4 - 5 + 3, 8 - 9 + 5]
 
 
@@ -102,8 +110,8 @@ def test_gradients_reach_the_weights():
     latents = torch.randn(1, 3, CODEC.channels, 2, 3, 4)
     references, known = torch.randn_like(latents), known_pattern("cross", 3, 2)[None]
     say(model, latents, references, known).square().mean().backward()
-    assert model.heed is not None
-    grad = model.heed.weights.weight.grad
+    assert model.cue_weights is not None
+    grad = model.cue_weights.weights.weight.grad
     assert grad is not None
     assert bool((grad.abs().sum(1) > 0).any())
 
@@ -111,7 +119,7 @@ def test_gradients_reach_the_weights():
 def test_a_folder_without_weights_gets_new_ones(tmp_path):
     own_model(tubelet=None).save_pretrained(tmp_path)
     model = ViewTimeTransformer.from_pretrained(tmp_path, tubelet=TUBELET)
-    assert bool(model.heed.weights.bias.any())
+    assert bool(model.cue_weights.weights.bias.any())
 
 
 @pytest.mark.parametrize("changes", [{"gate": False}, {"tubelet": (4, 4)}, {"patch_size": (1, 2, 2)}])

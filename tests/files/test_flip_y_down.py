@@ -15,8 +15,8 @@ from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.gaussians import Gaussians, GaussianSequence
 from fourreal.core.rotations import quat_to_matrix
 from fourreal.files.export import export_scene
+from fourreal.files.flip_y_down import flip_y_down
 from fourreal.files.scene_folder import save_scene
-from fourreal.files.upright import half_turned
 from fourreal.splat.rasterize import rasterize
 from fourreal.splat.sh import sh_basis
 
@@ -52,14 +52,14 @@ def y_down(scene: GaussianSequence) -> GaussianSequence:
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 def test_half_a_turn_is_the_rotation_it_says(degree: int) -> None:
     given = some(40, degree)
-    turned = half_turned(given)
+    turned = flip_y_down(given)
     assert torch.equal(turned.means, given.means @ TURN)
     torch.testing.assert_close(quat_to_matrix(turned.quats_wxyz), TURN @ quat_to_matrix(given.quats_wxyz))
     directions = torch.nn.functional.normalize(torch.randn(30, 3), dim=-1)
     seen = torch.einsum("dk,nkc->ndc", sh_basis(directions, degree), given.sh)
     seen_turned = torch.einsum("dk,nkc->ndc", sh_basis(directions @ TURN, degree), turned.sh)
     torch.testing.assert_close(seen_turned, seen)
-    back = half_turned(turned)
+    back = flip_y_down(turned)
     assert torch.equal(back.means, given.means)
     assert torch.equal(back.quats_wxyz, -given.quats_wxyz)
     assert torch.equal(back.sh, given.sh)
@@ -69,7 +69,7 @@ def test_a_turned_world_looks_the_same_to_cameras_that_turned_with_it() -> None:
     given, rig = some(60, 2), cameras()
     move = torch.eye(4)
     move[:3, :3] = TURN
-    there, turned_rig = half_turned(given), rig.moved(move)
+    there, turned_rig = flip_y_down(given), rig.moved(move)
     pictures = [rasterize(g, c).color for g, c in ((given, rig), (there, turned_rig))]
     torch.testing.assert_close(*pictures, atol=1e-4, rtol=0)
     assert pictures[0].std() > 0.05
@@ -79,7 +79,7 @@ def test_a_y_down_scene_is_exported_upright(tmp_path: Path) -> None:
     from pxr import Usd, UsdGeom
 
     scene = GaussianSequence((some(9, 1),), torch.zeros(1), cameras())
-    expected = half_turned(scene.steps[0])
+    expected = flip_y_down(scene.steps[0])
     (usd,) = export_scene(scene, tmp_path / "scene.usda", "usd", up="-y")
     came = second_readers.usd_at(usd, None)
     assert UsdGeom.GetStageUpAxis(Usd.Stage.Open(str(usd))) == "Y"

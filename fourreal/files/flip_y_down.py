@@ -19,7 +19,7 @@ HARMONIC_SIGNS = (
 """What becomes of the harmonics of degrees 0 to 3 when y and z change sign; each is even or odd in them together."""
 
 
-def half_turned(gaussians: Gaussians) -> Gaussians:
+def flip_y_down(gaussians: Gaussians) -> Gaussians:
     """The same Gaussians in a world turned by 180 degrees about x: y and z point the other way.
 
     Twice half a turn is no turn (quaternions then have the other sign, which is the same rotation).

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fourreal.app.clips import ClipKind, look_at_clip, receive_clip
-from fourreal.app.desk import Desk, Ticket
+from fourreal.app.queue import Job, JobQueue
 from fourreal.app.results import pack
 from fourreal.app.sessions import Session, Sessions
 from fourreal.core.atomic import atomic_folder
@@ -38,7 +38,7 @@ class Offer:
     """
 
     models: tuple[str, ...] = ("mini",)
-    recon: str = "small"
+    recon: str = "mini"
     device: str = "auto"
     max_upload_mb: int = 200
     keep: Path | None = None
@@ -95,12 +95,12 @@ class Choices:
             raise InputError(f"a description may have {PROMPT_LENGTH} letters; this one has {len(self.prompt)}")
 
 
-class Workshop:
+class Service:
     """Does what the page asks for. Methods raise InputError; what jobs have to say is in
     `session.preview` and `session.scene`."""
 
-    def __init__(self, offer: Offer, sessions: Sessions, desk: Desk) -> None:
-        self.offer, self.sessions, self._desk = offer, sessions, desk
+    def __init__(self, offer: Offer, sessions: Sessions, queue: JobQueue) -> None:
+        self.offer, self.sessions, self._queue = offer, sessions, queue
 
     def receive(self, session: Session, kind: ClipKind, upload: Path, name: str) -> None:
         """Take an uploaded clip. One that is refused leaves nothing behind, the one before it included."""
@@ -143,7 +143,7 @@ class Workshop:
         request = self._request(session, choices)
         _stop(session.preview)
 
-        def work(job: Ticket) -> None:
+        def work(job: Job) -> None:
             self._run(session, request, job)
             with job.step(PACK) as progress:
                 pack(session.folder, progress)
@@ -170,21 +170,21 @@ class Workshop:
             device=self.offer.device,
         )
 
-    def _run(self, session: Session, request: JobRequest, job: Ticket, until: StageName = "page") -> None:
+    def _run(self, session: Session, request: JobRequest, job: Job, until: StageName = "page") -> None:
         report = run_job(request, session.run_folder, watcher=job, until=until)
         # A stage that was kept says nothing while it is passed over, but what it said still holds.
         for stage in report.stages:
             for sentence in stage.record.notes:
                 job.note(sentence)
 
-    def _hand_in(self, session: Session, work: Callable[[Ticket], None]) -> Ticket:
-        def in_its_words(job: Ticket) -> None:
+    def _hand_in(self, session: Session, work: Callable[[Job], None]) -> Job:
+        def in_its_words(job: Job) -> None:
             try:
                 work(job)
             except InputError as error:
                 raise InputError(plain(session, str(error))) from error
 
-        job = self._desk.hand_in(in_its_words)
+        job = self._queue.submit(in_its_words)
         session.jobs.append(job)
         return job
 
@@ -202,7 +202,7 @@ def _refuse_while_making(session: Session) -> None:
         raise InputError("a scene is being made; wait for it, or stop it first")
 
 
-def _stop(job: Ticket | None) -> None:
+def _stop(job: Job | None) -> None:
     if job is not None:
         job.stop()
 

@@ -73,7 +73,7 @@ def shift_sigmas(sigmas: Float[Tensor, "*shape"], shift: float) -> Float[Tensor,
     return shift * sigmas / (1 + (shift - 1) * sigmas)
 
 
-def sigma_schedule(steps: int, shift: float = 1.0) -> Float[Tensor, "N"]:
+def noise_schedule(steps: int, shift: float = 1.0) -> Float[Tensor, "N"]:
     """Noise levels from 1 down to exactly 0: equal steps, then shifted.
 
     Computed here and passed explicitly: diffusers' Euler scheduler left to itself shifts its

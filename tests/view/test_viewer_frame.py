@@ -1,4 +1,4 @@
-"""The stage: laws of the move into the viewer's world, and the up direction of known rigs."""
+"""The viewer_frame: laws of the move into the viewer's world, and the up direction of known rigs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.gaussians import Gaussians
 from fourreal.core.rotations import axis_angle_to_matrix, quat_to_matrix, rigid
 from fourreal.splat.sh import sh_basis
-from fourreal.view.stage import (
+from fourreal.view.viewer_frame import (
+    FRAME_DISTANCE,
     LARGEST_STD,
     SMALLEST_STD,
-    STAGE_DISTANCE,
     UP_AXES,
-    Stage,
+    ViewerFrame,
     axis_direction,
     fov_y_deg,
-    stage_splats,
+    to_viewer_frame,
     world_up,
 )
 
@@ -34,8 +34,8 @@ def a_rigid_move() -> torch.Tensor:
 def test_cameras_stand_at_the_stage_distance_whatever_the_units():
     for unit in (0.001, 1.0, 1000.0):
         cameras = rig().moved(torch.eye(4), unit)
-        _, positions = Stage.for_cameras(cameras).poses(cameras)
-        np.testing.assert_allclose(np.linalg.norm(positions, axis=-1), STAGE_DISTANCE, rtol=1e-3)
+        _, positions = ViewerFrame.for_cameras(cameras).poses(cameras)
+        np.testing.assert_allclose(np.linalg.norm(positions, axis=-1), FRAME_DISTANCE, rtol=1e-3)
 
 
 def test_covariances_are_the_scaled_ones():
@@ -45,11 +45,11 @@ def test_covariances_are_the_scaled_ones():
     gaussians = Gaussians.from_colors(
         torch.randn(50, 3, generator=generator), quats, scales, torch.rand(50), torch.rand(50, 3)
     )
-    stage = Stage.for_cameras(rig())
-    splats = stage_splats(gaussians, stage)
+    viewer_frame = ViewerFrame.for_cameras(rig())
+    splats = to_viewer_frame(gaussians, viewer_frame)
     for index in range(50):
         rotation = quat_to_matrix(quats[index]).double()
-        expected = rotation @ torch.diag(scales[index].double() ** 2) @ rotation.T * stage.scale**2
+        expected = rotation @ torch.diag(scales[index].double() ** 2) @ rotation.T * viewer_frame.scale**2
         np.testing.assert_allclose(splats.covariances[index], expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(splats.rgbs / 255, gaussians.base_colors, atol=0.5001 / 255)
     np.testing.assert_allclose(splats.opacities[:, 0] / 255, gaussians.opacities, atol=0.5001 / 255)
@@ -59,23 +59,25 @@ def test_view_dependent_colours_are_those_of_the_first_look():
     sh = torch.randn(6, 9, 3) * 0.2
     quats = torch.tensor([[1.0, 0, 0, 0]] * 6)
     gaussians = Gaussians(torch.randn(6, 3) * 0.3, quats, torch.full((6, 3), 0.1), torch.ones(6), sh)
-    stage = Stage.for_cameras(rig())
-    eye = stage.origin + stage.eye / stage.scale
+    viewer_frame = ViewerFrame.for_cameras(rig())
+    eye = viewer_frame.origin + viewer_frame.eye / viewer_frame.scale
     for index in range(6):
         direction = torch.nn.functional.normalize(gaussians.means[index] - eye, dim=0)
         expected = (0.5 + sh_basis(direction, 2) @ sh[index]).clamp(0, 1)
-        np.testing.assert_allclose(stage_splats(gaussians, stage).rgbs[index] / 255, expected, atol=0.501 / 255)
+        np.testing.assert_allclose(
+            to_viewer_frame(gaussians, viewer_frame).rgbs[index] / 255, expected, atol=0.501 / 255
+        )
 
 
 def test_pictures_do_not_change_on_the_stage():
-    """Where a stage camera sees a stage point is where the camera saw the point."""
+    """Where a viewer_frame camera sees a viewer_frame point is where the camera saw the point."""
     cameras, points = rig(), torch.randn(20, 3) * 0.5
-    stage = Stage.for_cameras(cameras)
-    quats, positions = stage.poses(cameras)
+    viewer_frame = ViewerFrame.for_cameras(cameras)
+    quats, positions = viewer_frame.poses(cameras)
     rotation = quat_to_matrix(torch.from_numpy(quats)).mT
     translation = -(rotation @ torch.from_numpy(positions)[..., None]).squeeze(-1)
     staged = Cameras(rigid(rotation, translation), cameras.intrinsics, cameras.image_size)
-    seen, _ = staged.project(torch.from_numpy(stage.points(points)).expand(5, 20, 3))
+    seen, _ = staged.project(torch.from_numpy(viewer_frame.points(points)).expand(5, 20, 3))
     expected, _ = cameras.project(points.expand(5, 20, 3))
     torch.testing.assert_close(seen, expected, atol=1e-2, rtol=0)
 
@@ -84,7 +86,7 @@ def test_extreme_scales_stay_within_half_precision():
     means, quats = torch.zeros(2, 3), torch.tensor([[1.0, 0, 0, 0]] * 2)
     scales = torch.tensor([[0.0, 1e-9, 1e-9], [1e6, 1e6, 1e6]])
     gaussians = Gaussians.from_colors(means, quats, scales, torch.ones(2), torch.ones(2, 3))
-    half = stage_splats(gaussians, Stage.for_cameras(rig())).covariances.astype(np.float16)
+    half = to_viewer_frame(gaussians, ViewerFrame.for_cameras(rig())).covariances.astype(np.float16)
     assert np.isfinite(half).all()
     assert half[0].diagonal().min() > 0
     assert half[0].diagonal().max() == pytest.approx(SMALLEST_STD**2, rel=0.05)
@@ -111,37 +113,37 @@ def test_up_of_an_arbitrary_world_follows_the_cameras():
 
 def test_the_first_look_is_near_the_middle_camera():
     cameras = rig()
-    stage = Stage.for_cameras(cameras)
-    _, positions = stage.poses(cameras)
-    toward = stage.eye.numpy() / np.linalg.norm(stage.eye.numpy())
+    viewer_frame = ViewerFrame.for_cameras(cameras)
+    _, positions = viewer_frame.poses(cameras)
+    toward = viewer_frame.eye.numpy() / np.linalg.norm(viewer_frame.eye.numpy())
     assert toward @ (positions[2] / np.linalg.norm(positions[2])) == pytest.approx(1, abs=1e-4)
-    assert np.linalg.norm(stage.eye.numpy()) < STAGE_DISTANCE
-    assert stage.fov_y_deg == pytest.approx(fov_y_deg(cameras[0]), abs=1e-3)
+    assert np.linalg.norm(viewer_frame.eye.numpy()) < FRAME_DISTANCE
+    assert viewer_frame.fov_y_deg == pytest.approx(fov_y_deg(cameras[0]), abs=1e-3)
 
 
 def test_a_moved_world_has_the_same_stage_up_to_the_move():
     move = a_rigid_move()
-    stage, moved = Stage.for_cameras(rig()), Stage.for_cameras(rig().moved(move, 3.0))
-    assert moved.scale * 3 == pytest.approx(stage.scale, rel=1e-3)
-    torch.testing.assert_close(moved.eye.norm(), stage.eye.norm(), rtol=1e-3, atol=0)
+    viewer_frame, moved = ViewerFrame.for_cameras(rig()), ViewerFrame.for_cameras(rig().moved(move, 3.0))
+    assert moved.scale * 3 == pytest.approx(viewer_frame.scale, rel=1e-3)
+    torch.testing.assert_close(moved.eye.norm(), viewer_frame.eye.norm(), rtol=1e-3, atol=0)
 
 
 def test_a_scene_without_cameras_is_within_view():
     step = moving_ball().steps[0]
-    stage = Stage.for_gaussians(step)
-    distances = np.linalg.norm(stage.points(step.means), axis=-1)
-    assert 0.3 * STAGE_DISTANCE < np.quantile(distances, 0.9) < 0.7 * STAGE_DISTANCE
+    viewer_frame = ViewerFrame.for_gaussians(step)
+    distances = np.linalg.norm(viewer_frame.points(step.means), axis=-1)
+    assert 0.3 * FRAME_DISTANCE < np.quantile(distances, 0.9) < 0.7 * FRAME_DISTANCE
 
 
 def test_the_up_axis_asked_for_overrules_the_cameras():
     scene = moving_ball()
     for axis in UP_AXES[1:]:
-        with_cameras, without = Stage.of(scene, rig(), axis), Stage.of(scene, None, axis)
+        with_cameras, without = ViewerFrame.of(scene, rig(), axis), ViewerFrame.of(scene, None, axis)
         assert torch.equal(with_cameras.up, axis_direction(axis))
-        assert torch.equal(with_cameras.eye, Stage.for_cameras(rig()).eye)  # still where a camera stood
+        assert torch.equal(with_cameras.eye, ViewerFrame.for_cameras(rig()).eye)  # still where a camera stood
         # Without cameras the first look is from as far above the scene as it was.
-        natural = Stage.of(scene, None)
+        natural = ViewerFrame.of(scene, None)
         torch.testing.assert_close(without.eye @ without.up, natural.eye @ natural.up)
         torch.testing.assert_close(without.eye.norm(), natural.eye.norm())
-    assert torch.equal(Stage.of(scene, None, "z").eye, Stage.of(scene, None).eye)
+    assert torch.equal(ViewerFrame.of(scene, None, "z").eye, ViewerFrame.of(scene, None).eye)
     assert axis_direction("-y").tolist() == [0, -1, 0]

@@ -10,7 +10,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from fourreal.core.errors import InputError
-from fourreal.video.flow import (
+from fourreal.video.rectified_flow import (
     STEP_PRESETS,
     Sampler,
     TrainingTimes,
@@ -18,8 +18,8 @@ from fourreal.video.flow import (
     flow_loss,
     integrate,
     interpolate,
+    noise_schedule,
     shift_sigmas,
-    sigma_schedule,
     to_sample,
     to_velocity,
 )
@@ -31,10 +31,10 @@ def _pair() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def test_schedule_is_the_closed_form_and_ends_at_zero() -> None:
-    torch.testing.assert_close(sigma_schedule(4), torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0]))
-    torch.testing.assert_close(sigma_schedule(4, 5.0), torch.tensor([1, 0.9375, 5 / 6, 0.625, 0]))
+    torch.testing.assert_close(noise_schedule(4), torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0]))
+    torch.testing.assert_close(noise_schedule(4, 5.0), torch.tensor([1, 0.9375, 5 / 6, 0.625, 0]))
     for steps in STEP_PRESETS:
-        sigmas = sigma_schedule(steps, 3.0)
+        sigmas = noise_schedule(steps, 3.0)
         assert len(sigmas) == steps + 1
         assert (sigmas.diff() < 0).all()
         assert sigmas[0] == 1
@@ -50,13 +50,13 @@ def test_shift_composes_and_inverts() -> None:
 @pytest.mark.parametrize(("steps", "shift"), [(0, 1.0), (4, 0.0)])
 def test_impossible_schedules_are_refused(steps: int, shift: float) -> None:
     with pytest.raises(InputError, match=r"step|shift"):
-        sigma_schedule(steps, shift)
+        noise_schedule(steps, shift)
 
 
 @pytest.mark.parametrize("shift", [1.0, 5.0])
 def test_euler_equals_diffusers_given_the_same_sigmas(shift: float) -> None:
     start = torch.randn(2, 3)
-    sigmas = sigma_schedule(6, shift)
+    sigmas = noise_schedule(6, shift)
     ours = integrate(lambda x, sigma: torch.sin(3 * x) + sigma, start, sigmas)
     theirs = FlowMatchEulerDiscreteScheduler(shift=1.0)
     theirs.set_timesteps(sigmas=sigmas[:-1].tolist())
@@ -67,7 +67,7 @@ def test_euler_equals_diffusers_given_the_same_sigmas(shift: float) -> None:
 
 
 def test_euler_on_a_linear_equation_is_the_product_of_its_steps() -> None:
-    sigmas, rate = sigma_schedule(8, 2.0).double(), 0.7
+    sigmas, rate = noise_schedule(8, 2.0).double(), 0.7
     factor = math.prod(1 + rate * float(b - a) for a, b in itertools.pairwise(sigmas))
     start = torch.ones(3, dtype=torch.float64)
     torch.testing.assert_close(integrate(lambda x, _: rate * x, start, sigmas), start * factor)
@@ -77,7 +77,7 @@ def test_orders_of_the_solvers() -> None:
     """Halving the step halves Euler's error; UniPC's falls faster and is far smaller (true answer: e^-1)."""
 
     def error(sampler: Sampler, steps: int) -> float:
-        end = integrate(lambda x, _: x, torch.ones(1, 1, 1, dtype=torch.float64), sigma_schedule(steps), sampler)
+        end = integrate(lambda x, _: x, torch.ones(1, 1, 1, dtype=torch.float64), noise_schedule(steps), sampler)
         return abs(float(end) - math.exp(-1))
 
     assert 1.8 < error("euler", 20) / error("euler", 40) < 2.2
@@ -95,7 +95,7 @@ def test_a_network_that_knows_the_truth_is_recovered(sampler: Sampler, steps: in
         said = noise - clean if kind == "velocity" else clean
         return to_velocity(said, kind, x, torch.full((2,), sigma))  # pyright: ignore[reportArgumentType]
 
-    end = integrate(truth, noise, sigma_schedule(steps, 5.0), sampler)
+    end = integrate(truth, noise, noise_schedule(steps, 5.0), sampler)
     torch.testing.assert_close(end, clean, rtol=0, atol=2e-4)
 
 
@@ -169,10 +169,10 @@ def test_nan_stops_and_names_the_step(sampler: Sampler) -> None:
         return x * (float("nan") if sigma < 0.6 else 1)
 
     with pytest.raises(InputError, match="step 3 of 4"):
-        integrate(breaks, torch.ones(2, 1, 1), sigma_schedule(4), sampler)
+        integrate(breaks, torch.ones(2, 1, 1), noise_schedule(4), sampler)
 
 
 def test_progress_is_told_after_each_step() -> None:
     told: list[tuple[int, int]] = []
-    integrate(lambda x, _: x, torch.ones(1), sigma_schedule(3), progress=lambda done, total: told.append((done, total)))
+    integrate(lambda x, _: x, torch.ones(1), noise_schedule(3), progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
