@@ -17,14 +17,14 @@ def mini() -> DraftRecipe:
         arc_deg=(5.0, 45.0),
         fps_range=(5.0, 12.0),
     )
-    muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.01, warmup=50, decay=0.6, convolutions=True)
+    muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.01, warmup=50, decay=1.0, convolutions=True)
     return DraftRecipe(
         "mini",
         stages=(
-            DraftStage("matching", 2200, 6, "matching", size, muon),
+            DraftStage("matching", 1000, 6, "matching", size, muon),
             DraftStage("choice", 4000, 3, "choice", size, muon),
         ),
-        loop=LoopConfig(micro_batch=6, ema=0.998, checkpoint_every=250, sample_every=500, piece_mb=15),
+        loop=LoopConfig(micro_batch=6, ema=0.995, checkpoint_every=250, sample_every=500, piece_mb=15),
     )
 
 
