@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
-from fourreal.video.complete import complete_grid, read_prompt
+from fourreal.video.complete import complete_grid, drafted_alone, read_prompt
 from fourreal.video.generate import check_trained, plan_for, spec_of, tell_what_is_not_used
 from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
@@ -53,6 +53,9 @@ def extend(
     window = window or default_window(model, grid, settings)
     several = window.views < grid.num_views or window.times < grid.num_times
     check_trained(model, grid.num_views, references=several or bool(grid.known.any()), settings=settings)
+    grid = drafted_alone(model, grid)
+    if bool(grid.known.all()):
+        return grid
     views, times = min(window.views, grid.num_views), min(window.times, grid.num_times)
     plan_for(model, GridSize(views, times, *grid.image_size), settings).require()
     tell_what_is_not_used(grid, model.codec.temporal_stride)

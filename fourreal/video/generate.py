@@ -15,7 +15,7 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import frames_of_latents, latent_known, padded_times
-from fourreal.video.complete import complete_grid, read_prompt
+from fourreal.video.complete import complete_grid, drafted_alone, read_prompt
 from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.hardware import DeviceSpec, memory_gb
@@ -49,6 +49,9 @@ def generate(
     if bool(grid.known.all()):
         return grid
     check_trained(model, grid.num_views, references=bool(grid.known.any()), settings=settings)
+    grid = drafted_alone(model, grid)
+    if bool(grid.known.all()):
+        return grid
     plan_for(model, GridSize(grid.num_views, grid.num_times, *grid.image_size), settings).require()
     tell_what_is_not_used(grid, model.codec.temporal_stride)
     read = read_prompt(model, prompt, settings, whole_grid=grid.num_views > 1)
