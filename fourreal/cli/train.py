@@ -1,4 +1,4 @@
-"""`fourreal train`: train a video or a reconstruction model, or a draft, by a recipe, on one device or under torchrun."""
+"""`fourreal train`: train a video model, a reconstruction model or a draft by a recipe, on one device or more."""
 
 from __future__ import annotations
 

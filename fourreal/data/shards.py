@@ -225,7 +225,8 @@ class ShardMixture:
             try:
                 for key, places in _places(shard).items():
                     if "json" in places:
-                        found.append((shard, key, json.loads(_contents(shard, {"json": places["json"]})["json"]), places))
+                        description = json.loads(_contents(shard, {"json": places["json"]})["json"])
+                        found.append((shard, key, description, places))
             except (tarfile.TarError, OSError, json.JSONDecodeError) as error:
                 raise InputError(f"{shard} is no tar shard of samples or is damaged ({error})") from error
         if not found:

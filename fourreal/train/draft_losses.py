@@ -39,7 +39,8 @@ def matching_losses(matches: Matches, truth: FlowTruth) -> Losses:
     """Distance of all guesses, likelihood of the right match in the whole frame, and of what is said to be visible."""
     far = guesses_distance([*matches.guesses, matches.flow], truth)
     seen = functional.binary_cross_entropy_with_logits(matches.visible, truth.visible.float())
-    losses = {"loss": far + seen, "visible": seen, "error": _mean(distance_of(matches.flow, truth), truth.visible & truth.solid)}
+    error = _mean(distance_of(matches.flow, truth), truth.visible & truth.solid)
+    losses = {"loss": far + seen, "visible": seen, "error": error}
     if matches.similarity is not None:
         losses["likelihood"] = match_likelihood(matches.similarity, truth)
         losses["loss"] = losses["loss"] + 0.2 * losses["likelihood"]

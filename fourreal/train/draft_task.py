@@ -114,25 +114,21 @@ class DraftTask:
 
     def _errors(self, worlds: Sequence[GridSample]) -> dict[str, list[Tensor]]:
         found: dict[str, list[Tensor]] = {}
-        with self._arithmetic():
-            for sample in worlds:
-                corner = sample.grid.frames[:1, 0]
-                views, times = sample.grid.num_views, sample.grid.num_times
-                column: list[Cell] = [(view, 0) for view in range(1, views)]
-                row: list[Cell] = [(0, time) for time in range(1, times)]
-                for name, cells in (("view", column), ("time", row)):
-                    frames = torch.stack([sample.grid.frames[cell] for cell in cells])
+        for sample in worlds:
+            corner = sample.grid.frames[:1, 0]
+            column: list[Cell] = [(view, 0) for view in range(1, sample.grid.num_views)]
+            row: list[Cell] = [(0, time) for time in range(1, sample.grid.num_times)]
+            for name, cells in (("view", column), ("time", row)):
+                frames = torch.stack([sample.grid.frames[cell] for cell in cells])
+                with self._arithmetic():
                     matches = self.model.matcher(frames, corner.expand_as(frames))
-                    there: list[tuple[Cell, Cell]] = [(cell, (0, 0)) for cell in cells]
-                    truth = flow_truth(sample, [*there, *((b, a) for a, b in there)])
-                    distance = distance_of(matches.flow, truth)
-                    solid = truth.visible & truth.solid
-                    parts = {"all": truth.visible, "solid": solid, "moving": truth.visible & truth.moving}
-                    for part, counts in parts.items():
-                        found.setdefault(f"error_{name}_{part}", []).append(distance[counts])
-                        if part == "all":
-                            close = matches.visible > 0
-                            found.setdefault(f"visible_{name}_right", []).append((close == truth.visible).float().flatten())
+                there: list[tuple[Cell, Cell]] = [(cell, (0, 0)) for cell in cells]
+                truth = flow_truth(sample, [*there, *((b, a) for a, b in there)])
+                distance = distance_of(matches.flow, truth)
+                for part, counts in (("all", True), ("solid", truth.solid), ("moving", truth.moving)):
+                    found.setdefault(f"error_{name}_{part}", []).append(distance[truth.visible & counts])
+                right = (matches.visible > 0) == truth.visible
+                found.setdefault(f"visible_{name}_right", []).append(right.float().flatten())
         return found
 
     def export(self, stage: int, out: Path, steps: int, weights: Mapping[str, Tensor]) -> None:

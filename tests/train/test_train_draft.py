@@ -122,7 +122,10 @@ def test_the_likelihood_of_a_match_is_that_of_its_four_neighbours() -> None:
 def test_hidden_and_empty_pixels_count_little_and_moving_ones_more() -> None:
     flow = torch.zeros(1, 2, 1, 5)
     flow[..., 4] = 100.0
-    masks = [torch.tensor(values, dtype=torch.bool).view(1, 1, 1, 5) for values in ((1, 1, 0, 1, 1), (0, 1, 0, 0, 0), (1, 1, 1, 0, 1))]
+    masks = [
+        torch.tensor(values, dtype=torch.bool).view(1, 1, 1, 5)
+        for values in ((1, 1, 0, 1, 1), (0, 1, 0, 0, 0), (1, 1, 1, 0, 1))
+    ]
     assert pixel_weights(FlowTruth(flow, *masks)).flatten().tolist() == pytest.approx([1.0, 4.0, 0.1, 0.02, 0.0])
 
 

@@ -1,1 +1,1 @@
-"""The draft of an unknown cell: found by matching in its view's first frame and in the first view's frame of its time."""
+"""Drafts of unknown cells: found by matching in the view's first frame and in the first view's frame of that time."""

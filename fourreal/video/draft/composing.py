@@ -22,7 +22,13 @@ from fourreal.video.draft.references import CellReferences
 from fourreal.video.draft.splatting import splatted
 from fourreal.video.draft.warping import convexly_upsampled, resized_flow, warped
 
-CANDIDATES = ("own as it stands", "own, moved", "row, moved", "row by the own frame's disparity", "own and change of light")
+CANDIDATES = (
+    "own as it stands",
+    "own, moved",
+    "row, moved",
+    "row by the own frame's disparity",
+    "own and change of light",
+)
 STILL_WEIGHT = 0.02
 """Of a still pixel where it arrives beside a moving one, which mostly is in front."""
 MOVES_FOR_SURE = 4.0
@@ -57,9 +63,7 @@ class Composer(nn.Module):
         passes: corrections of the first guess.
     """
 
-    def __init__(
-        self, features: int = 64, half: int = 64, quarter: int = 96, full: int = 32, passes: int = 2
-    ) -> None:
+    def __init__(self, features: int, half: int, quarter: int, full: int, passes: int) -> None:
         super().__init__()
         self.passes, self.radius = passes, 2
         read = 3 * features + 2 * (2 * self.radius + 1) ** 2 + 2 + 2 + 2 + 4 + half

@@ -14,9 +14,13 @@ from fourreal.video.draft.composing import Composed, Composer
 from fourreal.video.draft.matching import Matcher
 from fourreal.video.draft.references import CellReferences, reference_cells
 
-PAIRS_AT_ONCE, CELLS_AT_ONCE = 16, 16
-"""Of 64 x 64 pixels; fewer of larger frames."""
+AT_ONCE = 24
+"""Pairs or cells of 64 x 64 pixels; fewer of larger frames."""
 SIDE_MULTIPLE = 8
+
+MATCHER = {"half": 64, "quarter": 96, "depth": 3, "exchanges": 3, "passes": 3}
+COMPOSER = {"features": 64, "half": 64, "quarter": 96, "full": 32, "passes": 2}
+"""Sizes of the draft that ships, which a folder spells out so that they may change here."""
 
 
 class DraftModel(nn.Module):
@@ -28,7 +32,7 @@ class DraftModel(nn.Module):
 
     def __init__(self, matcher: dict[str, Any] | None = None, composer: dict[str, Any] | None = None) -> None:
         super().__init__()
-        self.config = {"matcher": dict(matcher or {}), "composer": dict(composer or {})}
+        self.config = {"matcher": MATCHER | (matcher or {}), "composer": COMPOSER | (composer or {})}
         self.matcher = Matcher(**self.config["matcher"])
         self.composer = Composer(**self.config["composer"])
 
@@ -36,7 +40,7 @@ class DraftModel(nn.Module):
     def tiny(cls) -> DraftModel:
         """For tests."""
         return cls(
-            matcher={"half": 16, "quarter": 16, "depth": 1, "passes": 1},
+            matcher={"half": 16, "quarter": 16, "depth": 1, "exchanges": 1, "passes": 1},
             composer={"features": 16, "half": 16, "quarter": 16, "full": 16, "passes": 1},
         )
 
@@ -99,17 +103,15 @@ def draft_cells(model: DraftModel, grid: VideoGrid) -> tuple[Float[Tensor, "V T 
     view, time, row_view, own_time = cells[:, 0], cells[:, 1], chosen[:, 0], chosen[:, 1]
     times = grid.num_times
     indices = (view * times + own_time, row_view * times + time, row_view * times + own_time)
-    made = [
-        model(flat, *some).frames
-        for some in zip(*(each.split(CELLS_AT_ONCE) for each in indices), strict=True)
-    ]
+    references = zip(*(each.split(_at_once(flat)) for each in indices), strict=True)
+    made = [model(flat, *some).frames for some in references]
     frames[view, time] = torch.cat(made)[..., :height, :width].clamp(0, 1).to(frames)
     drafted[view, time] = True
     return frames, drafted
 
 
 def _at_once(frames: Float[Tensor, "F 3 H W"]) -> int:
-    return max(1, PAIRS_AT_ONCE * 64 * 64 // (frames.shape[-2] * frames.shape[-1]))
+    return max(1, AT_ONCE * 64 * 64 // (frames.shape[-2] * frames.shape[-1]))
 
 
 def _both_ways(parts: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -73,7 +73,7 @@ class Features(nn.Module):
         depth: residual blocks at a quarter.
     """
 
-    def __init__(self, half: int = 64, quarter: int = 96, depth: int = 3) -> None:
+    def __init__(self, half: int, quarter: int, depth: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList([convolution(12, half), convolution(half, quarter, stride=2)])
         self.at_half = Residual(half)
@@ -134,9 +134,7 @@ class Matcher(nn.Module):
         passes: refinements at a quarter of the size.
     """
 
-    def __init__(
-        self, half: int = 64, quarter: int = 96, depth: int = 3, exchanges: int = 3, passes: int = 3
-    ) -> None:
+    def __init__(self, half: int, quarter: int, depth: int, exchanges: int, passes: int) -> None:
         super().__init__()
         self.passes = passes
         self.features = Features(half, quarter, depth)
@@ -153,7 +151,7 @@ class Matcher(nn.Module):
     @classmethod
     def tiny(cls) -> Matcher:
         """For tests."""
-        return cls(half=16, quarter=16, depth=1, passes=1)
+        return cls(half=16, quarter=16, depth=1, exchanges=1, passes=1)
 
     def forward(self, first: Float[Tensor, "N 3 H W"], second: Float[Tensor, "N 3 H W"]) -> Matches:
         """Match frames in [0, 1], both ways: M = 2 N, first to second and then second to first.
@@ -189,7 +187,9 @@ class Matcher(nn.Module):
         flow, state = self.fine(half, _other_way(half), resized_flow(flow, (height // 2, width // 2)), state)
         guesses.append(flow)
         seen = functional.interpolate(self.seen(state).float(), scale_factor=2, mode="bilinear")
-        return Matches(convexly_upsampled(flow, self.shape_of_edges(state)), seen, tuple(guesses), similarity, half, context)
+        return Matches(
+            convexly_upsampled(flow, self.shape_of_edges(state)), seen, tuple(guesses), similarity, half, context
+        )
 
     def _described(self, quarter: Float[Tensor, "M C h w"]) -> Float[Tensor, "M P C"]:
         """What every quarter pixel is matched by: its features, in the light of both frames."""

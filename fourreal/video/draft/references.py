@@ -61,12 +61,12 @@ def reference_cells(known: Bool[Tensor, "V T"]) -> tuple[Int[Tensor, "N 2"], Int
         (view, time) of N cells, and (view of the row's frame, time of the own frame) of each.
     """
     cells, chosen = [], []
-    views, times = known.shape
+    views = known.shape[0]
     for view, time in torch.nonzero(~known).tolist():
         usable = known & known[view] & known[:, time : time + 1]
         places = torch.nonzero(usable).tolist()
         if places:
             cells.append((view, time))
-            chosen.append(min(places, key=lambda place: (abs(place[1] - time) * views + abs(place[0] - view))))
+            chosen.append(min(places, key=lambda place: abs(place[1] - time) * views + abs(place[0] - view)))
     shape = (len(cells), 2)
     return torch.tensor(cells, dtype=torch.long).view(shape), torch.tensor(chosen, dtype=torch.long).view(shape)

@@ -58,7 +58,9 @@ def test_a_gate_that_keeps_everything_keeps_the_draft() -> None:
     drafted = torch.tensor([[[False, False], [False, True]]])
     values = with_drafts(reference_values(references, known), drafts, drafted)
     shape = references.shape
-    mixed = mix_references(torch.zeros(shape), [torch.full(shape, 50.0), torch.zeros(shape), torch.zeros(shape)], values)
+    mixed = mix_references(
+        torch.zeros(shape), [torch.full(shape, 50.0), torch.zeros(shape), torch.zeros(shape)], values
+    )
     torch.testing.assert_close(mixed[0, 1, :, 1], drafts[0, 1, :, 1])
 
 

@@ -41,7 +41,7 @@ def test_from_a_cross_every_unknown_cell_has_one_and_known_ones_stay(model: Draf
     assert torch.equal(drafted, ~given.known)
     assert torch.equal(frames[given.known], truth.frames[given.known])
     assert bool((frames[drafted].flatten(1).std(-1) > 0).all())
-    assert 0 <= float(frames.min())
+    assert float(frames.min()) >= 0
     assert float(frames.max()) <= 1
 
 
@@ -51,7 +51,9 @@ def test_references_are_the_nearest_whose_corner_is_known_too() -> None:
     known[2, 1] = True
     cells, chosen = reference_cells(known)
     found = {tuple(cell): tuple(of) for cell, of in zip(cells.tolist(), chosen.tolist(), strict=True)}
-    assert found == {(1, 1): (0, 0), (1, 2): (0, 3), (2, 2): (0, 1)}, "(1, 1) is not known, so (2, 1) is of no use to it"
+    assert found == {(1, 1): (0, 0), (1, 2): (0, 3), (2, 2): (0, 1)}, (
+        "(1, 1) is not known, so (2, 1) is of no use to it"
+    )
 
 
 def test_a_cell_does_not_depend_on_which_others_are_wanted(model: DraftModel) -> None:
@@ -78,7 +80,10 @@ def test_frames_that_stand_still_come_back(model: DraftModel) -> None:
         assert torch.isfinite(parameter).all()
     frames, _ = draft_cells(model, still.with_known("cross"))
     own_share = 2 / 5  # the own frame as it stands, and with a change of light that there is not
-    assert float((frames - still.frames).abs().mean()) < (1 - own_share) * float((picture - picture.mean()).abs().mean()) * 2
+    assert (
+        float((frames - still.frames).abs().mean())
+        < (1 - own_share) * float((picture - picture.mean()).abs().mean()) * 2
+    )
 
 
 def test_weights_come_back_and_damage_is_told(model: DraftModel, tmp_path: Path) -> None:

@@ -50,5 +50,7 @@ def test_moving_the_flow_by_a_whole_pixel_moves_the_window() -> None:
     first, second = torch.randn(2, 1, 4, 8, 8).unbind(0)
     flow = torch.randn(1, 2, 8, 8)
     here = local_correlation(first, second, flow, 2).unflatten(1, (5, 5))
-    right = local_correlation(first, second, flow + torch.tensor([1.0, 0.0])[None, :, None, None], 2).unflatten(1, (5, 5))
+    right = local_correlation(first, second, flow + torch.tensor([1.0, 0.0])[None, :, None, None], 2).unflatten(
+        1, (5, 5)
+    )
     torch.testing.assert_close(here[:, :, 1:], right[:, :, :-1], atol=1e-5, rtol=1e-4)

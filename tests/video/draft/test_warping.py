@@ -65,9 +65,7 @@ def test_a_heavy_pixel_hides_a_light_one() -> None:
 def test_flows_grow_with_their_frames() -> None:
     assert torch.equal(resized_flow(constant(1, 2), (8, 10)), constant(1, 2))
     torch.testing.assert_close(resized_flow(constant(1, 2), (16, 30)), constant(3, 4, (16, 30)))
-    torch.testing.assert_close(
-        convexly_upsampled(constant(1, 2), torch.randn(1, 36, 8, 10)), constant(2, 4, (16, 20))
-    )
+    torch.testing.assert_close(convexly_upsampled(constant(1, 2), torch.randn(1, 36, 8, 10)), constant(2, 4, (16, 20)))
 
 
 def test_convex_upsampling_can_pick_any_neighbour() -> None:
@@ -75,4 +73,6 @@ def test_convex_upsampling_can_pick_any_neighbour() -> None:
     logits = torch.full((1, 36, 4, 4), -100.0)
     logits[:, 5 * 4 : 6 * 4] = 100.0  # of the nine, the one to the right of the middle
     right = functional.pad(flow, (0, 1, 0, 0), mode="replicate")[..., 1:]
-    torch.testing.assert_close(convexly_upsampled(flow, logits), 2 * right.repeat_interleave(2, -1).repeat_interleave(2, -2))
+    torch.testing.assert_close(
+        convexly_upsampled(flow, logits), 2 * right.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    )
