@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fourreal.train.recipe import DraftRecipe, DraftStage, GridData, LoopConfig, OptimiserConfig
 from fourreal.video.draft.draft_model import DraftModel
 
@@ -22,7 +24,7 @@ def mini() -> DraftRecipe:
         "mini",
         stages=(
             DraftStage("matching", 1000, 6, "matching", size, muon),
-            DraftStage("choice", 4000, 3, "choice", size, muon),
+            DraftStage("choice", 3000, 3, "choice", size, replace(muon, muon_lr=0.015, decay=0.9)),
         ),
         loop=LoopConfig(micro_batch=6, ema=0.995, checkpoint_every=250, sample_every=500, piece_mb=15),
     )
