@@ -7,8 +7,8 @@
 #   make slow    the tests that take minutes (full-size parity)
 #   make bench   every benchmark, quick settings
 #
-# On Linux, PyPI's torch is the CUDA build. To spare a laptop those gigabytes, give the index of
-# CPU builds that PyTorch's install page names:  make demo TORCH_INDEX=https://...
+# Without an NVIDIA driver the CPU build of PyTorch is taken (scripts/install_torch.sh). Another index of builds:
+# make demo TORCH_INDEX=https://...
 
 PYTHON ?= python3
 VENV := .venv
@@ -46,20 +46,22 @@ bench: $(VENV)/.development
 	for script in benchmarks/*.py; do $(BIN)/python $$script --quick || exit 1; done
 
 # torch goes first and alone: asked for by another package, pip would take the newest CUDA build.
-$(VENV)/.torch: constraints.txt
+$(VENV)/.torch: constraints.txt scripts/install_torch.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "fourreal needs Python 3.11 or newer; say which with make PYTHON=python3.12"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@bash scripts/install_torch.sh $(BIN)/python $(TORCH) $(TORCH_INDEX)
+	@touch $@
 
 $(VENV)/.package: $(VENV)/.torch pyproject.toml
-	$(PIP) install --quiet --constraint constraints.txt --editable .
-	touch $@
+	@echo "fourreal and what it needs (about a minute)"
+	@$(PIP) install -qq --constraint constraints.txt --editable .
+	@touch $@
 
 $(VENV)/.development: $(VENV)/.package
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	@echo "what the tests need (about a minute)"
+	@$(PIP) install -qq --constraint constraints.txt --editable '.[dev]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from unittest import mock
 
 import torch
 
-from fourreal.data.sample import GridSample
+from fourreal.data.worlds import WorldConfig
 from fourreal.eval.baselines import change_add
 from fourreal.eval.grid_pair import GridPair
 from fourreal.eval.protocols.completing import pair_metrics
@@ -28,9 +29,12 @@ from fourreal.eval.protocols.evaluate import evaluate
 from fourreal.eval.protocols.plots import draw_plots
 from fourreal.eval.protocols.protocol import Extent, Models
 from fourreal.eval.protocols.report import write_report
-from fourreal.eval.protocols.worlds import SCENES, HeldOutWorlds, worlds
+from fourreal.eval.protocols.worlds import SCENES, held_out_sample, worlds
 
-SIZES = {"4 x 9 of 64 x 64": HeldOutWorlds(4, 9, (64, 64), arc_deg=(5.0, 35.0)), "8 x 13 of 128 x 128": HeldOutWorlds()}
+SIZES = {
+    "4 x 9 of 64 x 64": WorldConfig(views=4, frames=9, height=64, width=64, arc_deg=(5.0, 35.0)),
+    "8 x 13 of 128 x 128": WorldConfig(),
+}
 LEARNED_SCENES = 2
 Result = TypeVar("Result")
 
@@ -48,16 +52,6 @@ class Clock:
         result = call()
         self.seconds[name] = self.seconds.get(name, 0.0) + now() - started
         return result
-
-
-@dataclass(frozen=True)
-class TimedWorlds(HeldOutWorlds):
-    """Held-out worlds that tell how long their rendering takes."""
-
-    clock: Clock = field(default_factory=lambda: Clock(False))
-
-    def sample(self, scene: int) -> GridSample:
-        return self.clock.timed("rendering", lambda: HeldOutWorlds.sample(self, scene))
 
 
 def main() -> None:
@@ -82,16 +76,14 @@ def main() -> None:
         )
 
 
-def measured(size: HeldOutWorlds, scenes: int, clock: Clock) -> dict[str, float]:
+def measured(size: WorldConfig, scenes: int, clock: Clock) -> dict[str, float]:
     """One evaluation, taken apart."""
-    truths = [size.sample(scene).grid for scene in range(min(LEARNED_SCENES, scenes))]  # and what is computed once
-    settings = {name: getattr(size, name) for name in ("views", "times", "image_size", "fps", "arc_deg")}
-    protocol = worlds(
-        Models("change-add", complete=change_add, beside=()),
-        TimedWorlds(**settings, clock=clock),
-        Extent(scenes, perceptual=False),
-    )
-    with tempfile.TemporaryDirectory() as folder:
+    truths = [
+        held_out_sample(size, scene).grid for scene in range(min(LEARNED_SCENES, scenes))
+    ]  # and what is computed once
+    protocol = worlds(Models("change-add", complete=change_add, beside=()), size, Extent(scenes, perceptual=False))
+    timed = lambda worlds, scene: clock.timed("rendering", lambda: held_out_sample(worlds, scene))  # noqa: E731
+    with mock.patch("fourreal.eval.protocols.worlds.held_out_sample", timed), tempfile.TemporaryDirectory() as folder:
         evaluation = clock.timed("whole", lambda: evaluate(protocol, Path(folder)))
         clock.timed("report", lambda: (write_report(evaluation, Path(folder)), draw_plots(evaluation, Path(folder))))
     metric = pair_metrics(("ST-LPIPS (alex)",), Extent())[0].load()

@@ -149,9 +149,10 @@ def run_case(setup: Setup, case: Case, device: torch.device, model: ReconModel |
     if case.busy:
         torch.set_num_threads(1)
     settings = ReconstructSettings(
-        window_times=case.window,
+        window_frames=case.window,
         window_overlap=case.overlap,
         precision=setup.precision,
+        align="never",
         longest_side=max(setup.frame_size),
     )
 

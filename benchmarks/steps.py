@@ -27,16 +27,15 @@ from measuring import machine, matmul_flops, write_rows
 
 from fourreal.core.devices import resolve_device
 from fourreal.core.grid import VideoGrid
+from fourreal.data.worlds import WorldConfig
 from fourreal.eval.image_metrics import moving_mask, psnr
-from fourreal.eval.protocols.worlds import HeldOutWorlds
+from fourreal.eval.protocols.worlds import held_out_sample
 from fourreal.eval.scores import Measured, mean_score
 from fourreal.train.video_recipes import tiny
 from fourreal.train.video_task import new_generator
 from fourreal.video.generate import generate, plan_for
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.plan import GridSize
-from fourreal.video.rectified_flow import Sampler
+from fourreal.video.settings import GenerationSettings, Sampler
 
 PAPER_SECONDS = {4: 47.2, 8: 89.4, 16: 173.8, 40: 472.0}
 SAMPLERS: tuple[Sampler, ...] = ("euler", "unipc")
@@ -47,7 +46,7 @@ class Subject:
     """A model, and the grids it is tried on."""
 
     model: ViewTimeGenerator
-    worlds: HeldOutWorlds
+    worlds: WorldConfig
     trained: bool
 
     def settings(self, steps: int, sampler: Sampler, device: torch.device) -> GenerationSettings:
@@ -58,13 +57,11 @@ class Subject:
 
 def subject(name: str, quick: bool) -> Subject:
     if quick:
-        return Subject(new_generator(tiny()), HeldOutWorlds(3, 5, (16, 16)), trained=False)
+        return Subject(new_generator(tiny()), WorldConfig(views=3, frames=5, height=16, width=16), trained=False)
     model = ViewTimeGenerator.from_pretrained(name)
-    size = model.training_size
-    if size is None:
-        return Subject(model, HeldOutWorlds(), trained=True)
-    arc = size.arc_deg or HeldOutWorlds().arc_deg
-    return Subject(model, HeldOutWorlds(size.views, size.frames, size.image_size, size.fps, arc), trained=True)
+    return Subject(
+        model, WorldConfig(**vars(model.training_size)) if model.training_size else WorldConfig(), trained=True
+    )
 
 
 def tried(
@@ -108,8 +105,8 @@ def main() -> None:
         torch.set_num_threads(1)
     found = subject(options.model, options.quick)
     scenes, counts = (1, [1, 2]) if options.quick else (options.scenes, options.steps)
-    truths = [found.worlds.sample(scene).grid for scene in range(scenes)]
-    size = GridSize(truths[0].num_views, truths[0].num_times, *truths[0].image_size)
+    truths = [held_out_sample(found.worlds, scene).grid for scene in range(scenes)]
+    size = found.worlds.shape
     print(f"{machine(device)}\n{found.model.transformer.num_parameters() / 1e6:.1f} M values, {size}, {scenes} scenes")
     peak = matmul_flops(torch.float32, device, busy=options.busy)
     tried(found, truths[:1], found.settings(1, "euler", device), busy=options.busy)

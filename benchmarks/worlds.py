@@ -33,7 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = resolve_device(arguments.device)
     torch.set_num_threads(arguments.threads)
-    config = WorldConfig(views=4, times=6, image_size=(arguments.size, arguments.size))
+    config = WorldConfig(views=4, frames=6, height=arguments.size, width=arguments.size)
     worlds = [make_world(config, seed) for seed in range(arguments.worlds)]
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{arguments.worlds} worlds of {arguments.size}x{arguments.size} with 2x2 antialiasing, {where}")

@@ -1,4 +1,4 @@
-"""Write docs/speed.md and its plots from the JSON files in docs/speed/, which the benchmarks print with --json.
+"""Write the speed tables of docs/results.md and their plots from the JSON files in docs/speed/, which the benchmarks print with --json.
 
     python docs/write_speed.py
 
@@ -19,6 +19,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 DATA = DOCS / "speed"
 QUIET_LOAD = 0.7
+START, END = "<!-- speed: written by docs/write_speed.py -->", "<!-- end of speed -->"
 COMMANDS = {
     "attention": "python benchmarks/attention.py --sweep --busy",
     "arrangements": "python benchmarks/arrangements.py --busy",
@@ -176,19 +177,22 @@ def section(name: str, file: Path) -> str:
     if "note" in said:
         load += f"**{said['note']}** "
     source = f"{load}`{said['command']}`, {said['date']}, {said['machine']}."
-    return f"## {title}, {said['device']}\n\n{source}\n\n![{title}](images/speed/{picture.name})\n\n{body}\n"
+    return f"### {title}, {said['device']}\n\n{source}\n\n![{title}](images/speed/{picture.name})\n\n{body}\n"
 
 
 def main() -> None:
-    intro = (DATA / "intro.md").read_text(encoding="utf-8")
-    parts = [intro]
+    parts = []
     for name, command in COMMANDS.items():
         files = sorted(DATA.glob(f"{name}*.json"))
         if not files:
             title = SECTIONS[name][0]
-            parts.append(f"## {title}\n\nNot measured yet: `{command} --json docs/speed/{name}.json`.\n")
+            parts.append(f"### {title}\n\nNot measured yet: `{command} --json docs/speed/{name}.json`.\n")
         parts += [section(name, file) for file in files]
-    (DOCS / "speed.md").write_text("\n".join(parts), encoding="utf-8")
+    page = DOCS / "results.md"
+    head, rest = page.read_text(encoding="utf-8").split(START)
+    _, tail = rest.split(END)
+    written = "\n".join(parts)
+    page.write_text(f"{head}{START}\n\n{written}\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

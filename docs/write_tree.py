@@ -1,4 +1,4 @@
-"""Write the annotated tree into README.md from the first sentence of every module's docstring.
+"""Write docs/tree.md, one line a file, from the first sentence of every module's docstring.
 
 python docs/write_tree.py          # rewrite it
 python docs/write_tree.py --check  # exit with 1 when it is out of date (a test does this)
@@ -12,52 +12,41 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-START, END = "<!-- tree: written by docs/write_tree.py -->", "<!-- end of tree -->"
+PAGE = ROOT / "docs" / "tree.md"
 BESIDE = {
     "tests/": "mirrors the rooms; test_architecture.py and test_paper_map.py read the house rules and the map",
     "benchmarks/": "one script a claim: ratios in one run, CPU and CUDA",
     "examples/": "numbered, short; each runs in the tests",
     "docs/": "conventions, architecture, formats, metrics, captures, training, paper map, results",
 }
-WIDTH = 118
 
 
 def tree() -> str:
-    """The tree as a fenced block."""
-    lines = []
+    """The page: a heading for every folder, then its files with the first sentence of their docstrings."""
+    lines = ["# The tree", "", "One line a file, from its docstring; written by `python docs/write_tree.py`."]
     package = ROOT / "fourreal"
     for path in sorted(package.rglob("*.py"), key=lambda p: (p.parent.parts, p.name != "__init__.py", p.name)):
-        place = path.relative_to(package)
-        depth = len(place.parts) - 1
         sentence = _first_sentence(path)
         if path.name == "__init__.py":
-            lines.append(_line("  " * depth, f"{path.parent.name}/", sentence))
+            lines += ["", f"## `{path.parent.relative_to(ROOT).as_posix()}/`", "", f"{sentence}.", ""]
         else:
-            lines.append(_line("  " * (depth + 1), path.name, sentence))
-    lines += [_line("", name, sentence) for name, sentence in BESIDE.items()]
-    return "```\n" + "\n".join(lines) + "\n```"
-
-
-def _line(indent: str, name: str, sentence: str) -> str:
-    line = f"{indent + name:<30} {sentence}"
-    return line if len(line) <= WIDTH else line[: WIDTH - 1].rsplit(" ", 1)[0] + " …"
+            lines.append(f"- `{path.name}`: {sentence}.")
+    lines += ["", "## Beside the package", ""]
+    lines += [f"- `{name}`: {sentence}." for name, sentence in BESIDE.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _first_sentence(path: Path) -> str:
     text = " ".join((ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split())
-    sentence = re.split(r"(?<=[^.])\.(?:\s|$)", text, maxsplit=1)[0]
-    return sentence.replace("`", "")
+    return re.split(r"(?<=[^.])\.(?:\s|$)", text, maxsplit=1)[0]
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    head, rest = text.split(START)
-    _, tail = rest.split(END)
-    written = f"{head}{START}\n{tree()}\n{END}{tail}"
+    written = tree()
     if "--check" in sys.argv[1:]:
-        sys.exit(0 if written == text else "README.md's tree is out of date: run python docs/write_tree.py")
-    readme.write_text(written, encoding="utf-8")
+        same = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == written
+        sys.exit(0 if same else "docs/tree.md is out of date: run python docs/write_tree.py")
+    PAGE.write_text(written, encoding="utf-8")
 
 
 if __name__ == "__main__":

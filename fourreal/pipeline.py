@@ -12,25 +12,24 @@ from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
 from fourreal.data.footage import ImportedGrid
-from fourreal.data.model_input import NO_WISH, Footage, GridWish, UsualGrid, model_input
+from fourreal.data.grid_wish import NO_WISH, GridWish
+from fourreal.data.model_input import Footage, model_input
 from fourreal.recon.model import ReconModel
-from fourreal.recon.reconstruct import ReconstructSettings, reconstruct
+from fourreal.recon.reconstruct import reconstruct
+from fourreal.recon.settings import ReconstructSettings
 from fourreal.recon.weights import find_model
-from fourreal.video.extend import extend
-from fourreal.video.generation_settings import GenerationSettings
-from fourreal.video.generator import ViewTimeGenerator, WeightType
-from fourreal.video.plan import GridSize
+from fourreal.video.generate import generate
+from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.settings import DEFAULTS, GenerationSettings, WeightType
 from fourreal.video.text_to_grid import text_to_grid
-from fourreal.video.training_size import TrainingSize
+from fourreal.video.windows import WindowSize
 
-PAPER_GRID = UsualGrid(views=8, frames=29, size=(288, 512), fps=16.0)
-"""What a model that does not say is taken to be used to. Source: 4Real-Video-V2, appendix B."""
-
-RECONSTRUCTION = ReconstructSettings(align="auto")
-"""How a grid is reconstructed unless told otherwise."""
+PAPER_GRID = GridShape(views=8, frames=29, height=288, width=512, fps=16.0)
+"""Grid of a model that does not say what it was trained on. Source: 4Real-Video-V2, appendix B."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,8 @@ class FourDPipeline:
         *,
         views: int | None = None,
         frames: int | None = None,
-        steps: int = 16,
-        seed: int = 0,
+        steps: int = DEFAULTS.steps,
+        seed: int = DEFAULTS.seed,
         progress: Progress = silent,
     ) -> VideoGrid:
         """A complete grid from a fixed-view video, a freeze-time video, a prompt, or any of them together.
@@ -122,21 +121,22 @@ class FourDPipeline:
         return self.complete(imported.grid, prompt, settings=settings, progress=progress)
 
     def prepare(self, fixed: Footage | None, freeze: Footage | None, wish: GridWish = NO_WISH) -> ImportedGrid:
-        """What the generator will see of the footage: a partly known grid. Raises InputError as `model_input`."""
-        return model_input(fixed, freeze, usual_grid(self._generator().training_size), wish)
+        """The input of the generator: a partly known grid. Raises InputError as `model_input`."""
+        return model_input(fixed, freeze, self._generator().training_size or PAPER_GRID, wish)
 
     def complete(
         self,
         grid: VideoGrid,
         prompt: str = "",
         *,
+        window: WindowSize | None = None,
         settings: GenerationSettings | None = None,
         progress: Progress = silent,
     ) -> VideoGrid:
         """Fill in what is not known of a grid, whichever cells that is; known cells stay bit for bit.
 
         Raises:
-            InputError: as `extend`.
+            InputError: as `generate`.
         """
         if bool(grid.known.all()):
             return grid
@@ -145,7 +145,7 @@ class FourDPipeline:
             notify("this model reads no text: the prompt is kept as a caption and changes nothing in the pictures")
             prompt = ""
         settings = settings or GenerationSettings(device=self.device)
-        return extend(generator, grid, prompt, settings=settings, progress=progress)
+        return generate(generator, grid, prompt, window=window, settings=settings, progress=progress)
 
     def imagine(
         self,
@@ -155,24 +155,22 @@ class FourDPipeline:
         settings: GenerationSettings | None = None,
         progress: Progress = silent,
     ) -> VideoGrid:
-        """A complete grid from words alone.
+        """A complete grid from a prompt alone.
 
         Raises:
-            InputError: no words, a model that reads none, or as `text_to_grid`.
+            InputError: no prompt, a model that reads none, or as `text_to_grid`.
         """
         if not prompt.strip():
             raise InputError("give a fixed-view video, a freeze-time video, a prompt, or several of them; got none")
         generator = self._generator()
         if not (self.base or generator).text_encoder.reads_text:
             raise InputError(
-                "this model reads no text, so a prompt alone gives it nothing to start from; give it a fixed-view or "
+                "this model reads no text, so a prompt alone cannot decide the pictures; give it a fixed-view or "
                 "freeze-time video, or choose a model with a text encoder"
             )
-        usual = usual_grid(generator.training_size)
-        size = GridSize(wish.views or usual.views, wish.frames or usual.frames, *(wish.size or usual.size))
+        shape = wish.shape(generator.training_size or PAPER_GRID)
         settings = settings or GenerationSettings(device=self.device)
-        fps = wish.fps or usual.fps
-        return text_to_grid(generator, prompt, size, fps=fps, base=self.base, settings=settings, progress=progress)
+        return text_to_grid(generator, prompt, shape, base=self.base, settings=settings, progress=progress)
 
     def reconstruct(
         self,
@@ -189,16 +187,9 @@ class FourDPipeline:
         if self.reconstructor is None:
             raise InputError("this pipeline was loaded without a reconstruction model; load it with recon=...")
         model = self.reconstructor.to(resolve_device(self.device))
-        return reconstruct(model, grid, settings or RECONSTRUCTION, progress)
+        return reconstruct(model, grid, settings or ReconstructSettings(), progress)
 
     def _generator(self) -> ViewTimeGenerator:
         if self.generator is None:
             raise InputError("this pipeline was loaded without a generator; load it with model=...")
         return self.generator
-
-
-def usual_grid(trained: TrainingSize | None) -> UsualGrid:
-    """The grid a generator is used to, from what its weights say."""
-    if trained is None:
-        return PAPER_GRID
-    return UsualGrid(trained.views, trained.frames, trained.image_size, trained.fps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     # Fewer steps and no alignment walk the same lines in seconds.
-    monkeypatch.setattr("fourreal.recon.reconstruct.aligns", lambda *_: False)
+    monkeypatch.setattr(importlib.import_module("fourreal.recon.reconstruct"), "aligns", lambda *_: False)
     space: dict = {}
     exec(code.replace("steps=8", "steps=1"), space)
     assert space["grid"].known.all()

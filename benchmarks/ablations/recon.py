@@ -25,10 +25,10 @@ from fourreal.cli.evaluated_models import Sampling, find_reconstructor
 from fourreal.core.atomic import atomic_file
 from fourreal.core.progress import progress_bar
 from fourreal.core.rotations import rotation_angle_deg
-from fourreal.data.worlds import HELD_OUT_SEEDS
+from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig
 from fourreal.eval.protocols.evaluate import evaluate
 from fourreal.eval.protocols.protocol import Extent, Models
-from fourreal.eval.protocols.worlds import INPUT_VIEWS, RECON_FPS, RECON_TIMES, HeldOutWorlds, worlds_recon
+from fourreal.eval.protocols.worlds import INPUT_VIEWS, RECON_FPS, RECON_FRAMES, held_out_sample, worlds_recon
 from fourreal.eval.scores import mean_score, paired_difference
 from fourreal.recon.model import ReconModel
 from fourreal.recon.weights import load_model
@@ -73,18 +73,18 @@ def trained(recipe: ReconRecipe, start: ReconModel, out: Path, name: str) -> flo
 
 
 @torch.no_grad()
-def jitter_deg(folder: Path, held_out: HeldOutWorlds, scenes: int) -> list[float]:
+def jitter_deg(folder: Path, held_out: WorldConfig, scenes: int) -> list[float]:
     """Mean turn of a view's predicted camera from one time to the next, over held-out worlds."""
     model = load_model(folder).model.eval()
     found = []
     for scene in range(scenes):
-        frames = held_out.sample(scene).grid.frames[list(INPUT_VIEWS)]
+        frames = held_out_sample(held_out, scene).grid.frames[list(INPUT_VIEWS)]
         rotations = model(frames[None], with_gaussians=False).cameras.world_to_cam[0, :, :, :3, :3]
         found.append(float(rotation_angle_deg(rotations[:, 1:], rotations[:, :-1]).mean()))
     return found
 
 
-def measured(name: str, folder: Path, held_out: HeldOutWorlds, scenes: int) -> dict[str, torch.Tensor]:
+def measured(name: str, folder: Path, held_out: WorldConfig, scenes: int) -> dict[str, torch.Tensor]:
     found = find_reconstructor(str(folder / "model"), Sampling(device="cpu"))
     models = Models(name, found.identity, reconstructor=found.reconstructor)
     with progress_bar(f"measure {name}") as progress:
@@ -106,8 +106,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     start = load_model(given.start).model
-    size = RECON_RECIPES["mini"]().stages[-1].size
-    held_out = HeldOutWorlds(size.views, RECON_TIMES, size.image_size, RECON_FPS, size.arc_deg)
+    worlds = RECON_RECIPES["mini"]().stages[-1].mixture.worlds
+    held_out = replace(worlds, frames=RECON_FRAMES, fps=RECON_FPS, photo_textures=False, antialias=True)
     rows: dict[str, Any] = {}
     first: dict[str, torch.Tensor] = {}
     for name, changes in ARMS.items():

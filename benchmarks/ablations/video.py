@@ -30,24 +30,25 @@ import torch
 from fourreal.core.atomic import atomic_file
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import progress_bar
-from fourreal.data.mixture import GridMixture
+from fourreal.data.mixture import GridMixture, MixtureConfig
 from fourreal.data.shards import write_shards
+from fourreal.data.worlds import WorldConfig
 from fourreal.eval.protocols.evaluate import Evaluation, evaluate
 from fourreal.eval.protocols.protocol import Extent, Models
-from fourreal.eval.protocols.worlds import HeldOutWorlds, worlds
+from fourreal.eval.protocols.worlds import worlds
 from fourreal.eval.scores import Measured, NotComputed, paired_difference
 from fourreal.job.content import hash_path
 from fourreal.train.loop import RunOptions, train
 from fourreal.train.parallel import Processes
-from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, VideoRecipe, VideoStage
+from fourreal.train.recipe import LoopConfig, OptimiserConfig, VideoRecipe, VideoStage
 from fourreal.train.video_recipes import VIDEO_RECIPES
-from fourreal.train.video_task import VideoTask, mixture_config
+from fourreal.train.video_task import VideoTask
 from fourreal.video.generate import generate
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.model_folder import find_model_folder
+from fourreal.video.settings import GenerationSettings
 
-VIEWS, TIMES, SIDE, ARC = 3, 9, 32, (5.0, 25.0)
+SHAPE: dict[str, Any] = {"views": 3, "frames": 9, "height": 32, "width": 32, "arc_deg": (5.0, 25.0)}
 SAMPLES, BATCH, SAMPLING_STEPS = 1500, 8, 8
 METRICS = ("PSNR", "PSNR (moving)", "SSIM")
 SHARES = (0.5, 0.3, 0.15, 0.05)
@@ -91,14 +92,8 @@ def ablation_recipe(arm: Mapping[str, Any], seed: int, steps: int, shards: Path)
     """The recipe of an arm: `mini`, smaller, in one stage."""
     mini = VIDEO_RECIPES["mini"]()
     model = mini.model | {"num_attention_heads": 3, "num_layers": 4, "ffn_dim": 288} | dict(arm.get("model", {}))
-    data = GridData(
-        VIEWS,
-        TIMES,
-        (SIDE, SIDE),
-        shares=arm.get("shares", SHARES),
-        pattern_shares=(0.6, 0.2, 0.2, 0.0),
-        arc_deg=ARC,
-    )
+    worlds = WorldConfig(**SHAPE, photo_textures=True)
+    data = MixtureConfig(worlds, shares=arm.get("shares", SHARES), pattern_shares=(0.6, 0.2, 0.2, 0.0))
     muon = OptimiserConfig("muon", lr=2e-3, muon_lr=0.02, warmup=50, decay=0.4)
     return replace(
         mini,
@@ -127,7 +122,7 @@ def completion(model: str, steps: int, changes: Mapping[str, Any]) -> Callable[[
 
 
 def measured(
-    out: Path, name: str, weights: Path, complete: Callable[[VideoGrid], VideoGrid], held_out: HeldOutWorlds
+    out: Path, name: str, weights: Path, complete: Callable[[VideoGrid], VideoGrid], held_out: WorldConfig
 ) -> Evaluation:
     # By its weights: an arm that was measured half-trained is another one.
     identity = {"arm": str(out), "weights": hash_path(weights)}
@@ -139,10 +134,10 @@ def measured(
 def make_shards(folder: Path, share: tuple[float, float, float, float]) -> Path:
     """Samples of a mixture, made once for all arms that train on it."""
     if not folder.exists():
-        size = GridData(VIEWS, TIMES, (SIDE, SIDE), shares=share, arc_deg=ARC)
+        mixture = MixtureConfig(WorldConfig(**SHAPE, photo_textures=True), shares=share, seed=77)
         with progress_bar("samples") as progress:
             partial = folder.with_name(folder.name + ".partial")
-            write_shards(partial, GridMixture(mixture_config(size, seed=77)), SAMPLES, per_shard=50, progress=progress)
+            write_shards(partial, GridMixture(mixture), SAMPLES, per_shard=50, progress=progress)
         partial.rename(folder)
     return folder
 
@@ -163,7 +158,7 @@ def run_study(study: str, arms: Arms, out: Path, seeds: list[int], steps: int, m
                 shards = make_shards(out / ("shards-" + "-".join(f"{part:g}" for part in shares)), shares)
                 recipe = ablation_recipe(arm, seed, steps, shards)
                 complete, minutes[name] = trained(folder, recipe, f"{name}, seed {seed}")
-                held_out = HeldOutWorlds(VIEWS, TIMES, (SIDE, SIDE), arc_deg=ARC)
+                held_out = WorldConfig(**SHAPE)
             weights = find_model_folder(model) if study == "settings" else folder / "model"
             result = measured(folder, name, weights, complete, held_out)
             for metric in METRICS:
@@ -178,12 +173,10 @@ def run_study(study: str, arms: Arms, out: Path, seeds: list[int], steps: int, m
     return {"study": study, "seeds": seeds, "steps": steps, "minutes": minutes, "rows": table(found)}
 
 
-def own_worlds(model: str) -> HeldOutWorlds:
+def own_worlds(model: str) -> WorldConfig:
     """Held-out worlds of the size a shipped model was trained at."""
     size = ViewTimeGenerator.from_pretrained(model).training_size
-    if size is None:
-        return HeldOutWorlds(VIEWS, TIMES, (SIDE, SIDE), arc_deg=ARC)
-    return HeldOutWorlds(size.views, size.frames, size.image_size, size.fps, size.arc_deg or ARC)
+    return WorldConfig(**(SHAPE if size is None else vars(size)))
 
 
 def table(found: Mapping[str, Mapping[str, list[torch.Tensor]]]) -> dict[str, dict[str, Any]]:

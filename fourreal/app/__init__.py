@@ -1,4 +1,4 @@
-"""The web app: one page on which clips become a scene to fly through, for people who would rather not type commands.
+"""The web app: one page on which clips become a scene to fly through, without commands.
 
-serve(AppOptions())
+serve(AppSettings())
 """

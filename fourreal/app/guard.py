@@ -1,4 +1,4 @@
-"""What stands between the network and the page: which addresses exist, who may call them, what a page may load.
+"""Protects the page from the network: which addresses exist, who may call them, what a page may load.
 
 The toolkit under the page serves far more than this page needs (files by path, a proxy, an API); everything not
 listed here does not exist. Pages of other sites can reach a server on this machine through the browser; they are
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fourreal.app.settings import LOCAL_NAMES
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -28,7 +30,6 @@ OPEN_ADDRESSES = re.compile(
 )
 CALL = "/gradio_api/queue/join"
 MOST_CALL_BYTES = 100_000
-LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS = (
     (
         b"content-security-policy",

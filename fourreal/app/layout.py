@@ -16,7 +16,7 @@ from fourreal.app.results import FOLDER_OF, find_result
 from fourreal.app.service import MOST_SEED, MOST_STEPS, MOST_VIEWS, Choices, Service
 from fourreal.app.sessions import Session
 from fourreal.core.errors import InputError
-from fourreal.job.sample import sample_clips
+from fourreal.job.request import SAMPLE_CLIPS
 
 TICK_S = 0.5
 AUTOMATIC = "automatic"
@@ -56,9 +56,9 @@ class Page:
             gr.HTML(panels.field_title(kind, TITLES[kind]))
             self.drops[kind] = gr.File(show_label=False, height=64, elem_id=f"fr-{kind}", elem_classes="fr-drop")
             self.lines[kind] = gr.HTML(elem_id=f"fr-{kind}-line")
-        self.sample = gr.Button("Use the sample pair", size="sm", visible=all(p.is_file() for p in sample_clips()))
+        self.sample = gr.Button("Use the sample pair", size="sm", visible=SAMPLE_CLIPS["fixed"].is_file())
         self.prompt = gr.Textbox(label="What it shows (optional)", lines=2, max_lines=6)
-        labels = list(self.service.offer.labels)
+        labels = list(self.service.settings.labels)
         self.model = gr.Dropdown(labels, value=labels[0], label="Model", visible=len(labels) > 1)
         with gr.Row():
             self.views = gr.Dropdown([AUTOMATIC, *map(str, range(2, MOST_VIEWS + 1))], value=AUTOMATIC, label="Views")

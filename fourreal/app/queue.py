@@ -1,4 +1,4 @@
-"""One job at a time, in the order they came, and what can be seen of each from outside while it waits and runs."""
+"""One job at a time, in order of submission, and the state of each while it waits and runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Literal
 
 from fourreal.core.errors import InputError
 from fourreal.core.progress import Pace, Progress
-from fourreal.job.watch import StagePlace
+from fourreal.job.request import StageName
 
 Phase = Literal["waiting", "running", "finished", "stopped", "failed"]
-"""waiting: others are before it. stopped: somebody asked for it. failed: `error` says why."""
+"""waiting: others are before it. stopped: by a call of `stop`. failed: `error` says why."""
 
 StageStatus = Literal["running", "made", "kept"]
 
@@ -25,9 +25,9 @@ OUR_FAULT = "something went wrong inside fourreal that is not your input's fault
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageView:
-    """How far a stage is. `seconds_left` is None while nobody can tell."""
+    """State of a stage. `seconds_left` is None while there is no estimate."""
 
     name: str
     status: StageStatus
@@ -37,14 +37,14 @@ class StageView:
     seconds_left: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JobView:
-    """A job at one moment.
+    """State of a job at one moment.
 
     Attributes:
         ahead: jobs before it.
-        stages: those begun so far, in order.
-        notes: what the user should know, each once.
+        stages: those started so far, in order.
+        notes: to the user, each once.
         error: one sentence, when it failed.
     """
 
@@ -60,10 +60,10 @@ class JobView:
 
 
 class Job:
-    """A job handed in: watches it (`fourreal.job.watch.Watcher`), tells what it saw, and can stop it.
+    """A submitted job: records its progress as a `fourreal.job.watch.Watcher`, gives its state, and can stop it.
 
     Attributes:
-        number: no other job has the same.
+        number: unique in this process.
     """
 
     _numbers = itertools.count(1)
@@ -80,7 +80,7 @@ class Job:
             return self._view
 
     def stop(self) -> None:
-        """Ask it to end; it does at its next step, or at once while it waits."""
+        """Stop it at its next step, or at once while it waits."""
         self._stop.set()
 
     @property
@@ -88,7 +88,7 @@ class Job:
         return self._stop.is_set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Until it is over. False when it is not after so many seconds."""
+        """Block until it is over. False when it is not after so many seconds."""
         return self._over.wait(seconds)
 
     def end(self, phase: Phase, error: str = "") -> None:
@@ -101,17 +101,17 @@ class Job:
     def queued_behind(self, ahead: int) -> None:
         self._change(ahead=ahead)
 
-    # ---- what a run tells --------------------------------------------------------------------
+    # ---- called by a run --------------------------------------------------------------------
 
-    def stage(self, place: StagePlace) -> contextlib.AbstractContextManager[Progress]:
-        return self.step(place.name)
+    def stage(self, name: StageName, label: str) -> contextlib.AbstractContextManager[Progress]:
+        return self.step(name)
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[Progress]:
-        """A stage of that name begins, and ends with the block."""
+        """A stage of that name lasts as long as the block."""
         self._raise_if_stopped()
         started, pace = time.monotonic(), Pace()
-        self._add(StageView(name, "running"))
+        self._add(StageView(name=name, status="running"))
 
         def report(done: int, total: int) -> None:
             self._raise_if_stopped()
@@ -122,9 +122,9 @@ class Job:
         yield report
         self._replace_last(status="made", seconds=time.monotonic() - started, seconds_left=None)
 
-    def reused(self, place: StagePlace) -> None:
+    def reused(self, name: StageName, label: str) -> None:
         self._raise_if_stopped()
-        self._add(StageView(place.name, "kept"))
+        self._add(StageView(name=name, status="kept"))
 
     def note(self, sentence: str) -> None:
         with self._guard:
@@ -149,7 +149,7 @@ class Job:
 
 
 class JobQueue:
-    """Takes jobs and does them on one thread of its own: networks, kernels and warnings are shared by the process."""
+    """Runs jobs on one thread of its own, because networks, kernels and warnings are shared by the process."""
 
     def __init__(self, most_waiting: int = 16) -> None:
         self._most_waiting = most_waiting
@@ -176,7 +176,7 @@ class JobQueue:
         return job
 
     def close(self, seconds: float = 10.0) -> None:
-        """Stop what runs, forget what waits, and wait so long for the running job to notice."""
+        """Stop the running job, drop the waiting ones, and wait so long for the running one to end."""
         with self._changed:
             self._closed = True
             for job in (*self._waiting, *([self._busy] if self._busy else [])):
@@ -214,7 +214,7 @@ def _do(job: Job) -> None:
     except InputError as error:
         job.end("failed", str(error))
     except Exception:
-        # The one place where a bug must not end the program: other people's jobs wait behind this one.
+        # The one place where a bug must not end the program: jobs of other people are waiting.
         _log.exception("a job failed")
         job.end("failed", OUR_FAULT)
     else:

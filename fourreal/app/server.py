@@ -1,4 +1,4 @@
-"""The web app's server: the page, the results and nothing else, on this machine unless told otherwise."""
+"""The web app's server: the page, the results and nothing else, on this machine by default."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import threading
 import time
 import webbrowser
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fourreal.app.guard import LOCAL_NAMES, Application, Guard
+from fourreal.app.guard import Application, Guard
 from fourreal.app.queue import JobQueue
 from fourreal.app.results import find_result
-from fourreal.app.service import Offer, Service
+from fourreal.app.service import Service
 from fourreal.app.sessions import Sessions
+from fourreal.app.settings import AppSettings
 from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 
@@ -31,31 +31,13 @@ ROOT_PREFIX = "fourreal-app-"
 STYLE = Path(__file__).parent / "assets" / "style.css"
 UPLOADS, SESSIONS = "uploads", "sessions"
 SWEEP_S = 15.0
+DEFAULTS = AppSettings()
 FORGOTTEN_UPLOAD_S = 900.0
-"""An upload is taken out of its folder within moments; one that still lies there after so long was given up."""
+"""An upload is moved out of its folder within moments; one that is still there after so long was abandoned."""
 PORTS_TRIED = 20
 
 
-@dataclass(frozen=True)
-class ServerOptions:
-    """Where the app listens.
-
-    Attributes:
-        port: the next free one is taken when it is in use; 0 takes any.
-        host: anything but this machine's own names lets others in.
-        open_browser: show the page at once.
-    """
-
-    port: int = 7860
-    host: str = "127.0.0.1"
-    open_browser: bool = True
-
-    @property
-    def local_only(self) -> bool:
-        return self.host in LOCAL_NAMES
-
-
-def serve(offer: Offer, options: ServerOptions = ServerOptions()) -> None:
+def serve(settings: AppSettings = DEFAULTS) -> None:
     """Serve until interrupted; then stop what runs and remove what was uploaded and made.
 
     Raises:
@@ -65,13 +47,17 @@ def serve(offer: Offer, options: ServerOptions = ServerOptions()) -> None:
     import uvicorn
 
     remove_abandoned(Path(tempfile.gettempdir()))
-    with listen(options) as listening, _temporary_root() as root, open_service(offer, root) as service:
-        app = Guard(build_app(service, root), root / UPLOADS, options.local_only)
+    with (
+        listen(settings.host, settings.port) as listening,
+        _temporary_root() as root,
+        open_service(settings, root) as service,
+    ):
+        app = Guard(build_app(service, root), root / UPLOADS, settings.local_only)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
         )
-        host, port = options.host, listening.getsockname()[1]
-        if not options.local_only:
+        host, port = settings.host, listening.getsockname()[1]
+        if not settings.local_only:
             print(
                 f"fourreal: WARNING: {host} lets everybody who can reach this machine upload clips, use its "
                 "processor and see nothing but their own results; there is no password",
@@ -79,13 +65,13 @@ def serve(offer: Offer, options: ServerOptions = ServerOptions()) -> None:
             )
         url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
         print(f"fourreal app: {url} (Ctrl-C ends)", flush=True)
-        if options.open_browser:
+        if settings.open:
             webbrowser.open(url)
         uvicorn.Server(config).run(sockets=[listening])
 
 
 @contextlib.contextmanager
-def open_service(offer: Offer, root: Path) -> Iterator[Service]:
+def open_service(settings: AppSettings, root: Path) -> Iterator[Service]:
     """A service whose sessions live under a folder, swept while the block runs, emptied when it ends."""
     queue, sessions = JobQueue(), Sessions(root / SESSIONS)
     done = threading.Event()
@@ -98,7 +84,7 @@ def open_service(offer: Offer, root: Path) -> Iterator[Service]:
     sweeper = threading.Thread(target=sweep, name="fourreal-sweeper", daemon=True)
     sweeper.start()
     try:
-        yield Service(offer, sessions, queue)
+        yield Service(settings, sessions, queue)
     finally:
         done.set()
         sessions.close_all()
@@ -109,7 +95,7 @@ def open_service(offer: Offer, root: Path) -> Iterator[Service]:
 
 def build_app(service: Service, root: Path) -> Application:
     """The page and its results as an application, to be put behind a `Guard`."""
-    # gradio reads both when it is first used, and knows no other way to be told.
+    # gradio reads both on first use and has no other setting for them.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(root / UPLOADS)
     import gradio as gr
@@ -130,7 +116,7 @@ def build_app(service: Service, root: Path) -> Application:
         footer_links=[],
         run_history=False,
         show_error=False,
-        max_file_size=service.offer.max_upload_mb * 1_000_000,
+        max_file_size=service.settings.max_upload_mb * 1_000_000,
         ssr_mode=False,
         enable_monitoring=False,
         mcp_server=False,
@@ -175,25 +161,25 @@ def _temporary_root() -> Iterator[Path]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def listen(options: ServerOptions) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket bound to the wanted port, or to one of the next.
 
     Raises:
-        InputError: none of them can be had.
+        InputError: none of them is free.
     """
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reason: Exception | None = None
-    for port in range(options.port, options.port + PORTS_TRIED if options.port else 1):
+    for candidate in range(port, port + PORTS_TRIED if port else 1):
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((options.host, port))
+            listening.bind((host, candidate))
         except (OSError, OverflowError) as error:
             listening.close()
             reason = error
         else:
             return listening
-    raise InputError(f"cannot listen on {options.host}, port {options.port} or the next ({reason}); choose another")
+    raise InputError(f"cannot listen on {host}, port {port} or the next ({reason}); choose another")
 
 
 def _remove_forgotten_uploads(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What somebody on the page can do: give clips, see what the model would see, make a scene, stop."""
+"""Actions of the page: upload clips, preview the input of the model, make a scene, stop."""
 
 from __future__ import annotations
 
@@ -13,66 +13,28 @@ from fourreal.app.clips import ClipKind, look_at_clip, receive_clip
 from fourreal.app.queue import Job, JobQueue
 from fourreal.app.results import pack
 from fourreal.app.sessions import Session, Sessions
+from fourreal.app.settings import AppSettings
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.errors import InputError
-from fourreal.data.model_input import GridWish
-from fourreal.job.request import JobRequest, StageName
+from fourreal.data.grid_wish import GridWish
+from fourreal.job.request import SAMPLE_CLIPS, GenerationSettings, JobRequest, StageName
 from fourreal.job.run import run_job
-from fourreal.job.sample import sample_clips
 
 MOST_VIEWS, MOST_FRAMES, MOST_STEPS, MOST_SEED = 16, 33, 100, 2**31 - 1
 PROMPT_LENGTH = 4000
 PACK = "pack"
 
 
-@dataclass(frozen=True)
-class Offer:
-    """What the server was started with; a browser can choose among it and nothing else.
-
-    Attributes:
-        models: generators, as `fourreal run --model` takes them; the first is the usual one.
-        recon: the reconstruction network.
-        device: where they compute.
-        max_upload_mb: largest clip taken.
-        keep: finished runs are copied into this folder; None: they go with their session.
-    """
-
-    models: tuple[str, ...] = ("mini",)
-    recon: str = "mini"
-    device: str = "auto"
-    max_upload_mb: int = 200
-    keep: Path | None = None
-
-    def __post_init__(self) -> None:
-        if not self.models or self.max_upload_mb < 1:
-            raise InputError(f"the app needs at least one model and room for uploads of 1 MB; got {self}")
-        if len(set(self.labels)) < len(self.models):
-            raise InputError(
-                f"models on the page go by their last name, which must differ; got {', '.join(self.labels)}"
-            )
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What the page calls the models: a folder of this machine is nobody's business."""
-        return tuple(Path(model).name for model in self.models)
-
-    def model(self, label: str) -> str:
-        """Raises InputError for a label that is not on offer."""
-        if label not in self.labels:
-            raise InputError(f"the models here are {', '.join(self.labels)}; choose one of them")
-        return self.models[self.labels.index(label)]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What is asked for on the page.
+    """What a visitor chose on the page.
 
     Attributes:
-        model: a label of the offer.
-        views, frames: None for as many as the model and the footage go well with.
+        model: a label of the settings'.
+        views, frames: None for as many as the model and the footage suggest.
 
     Raises:
-        InputError: a number out of its range, or a text that is none.
+        InputError: a number out of its range, or a text that is too long.
     """
 
     model: str
@@ -96,11 +58,11 @@ class Choices:
 
 
 class Service:
-    """Does what the page asks for. Methods raise InputError; what jobs have to say is in
+    """Actions of the page on a session. Methods raise InputError; the state of jobs is in
     `session.preview` and `session.scene`."""
 
-    def __init__(self, offer: Offer, sessions: Sessions, queue: JobQueue) -> None:
-        self.offer, self.sessions, self._queue = offer, sessions, queue
+    def __init__(self, settings: AppSettings, sessions: Sessions, queue: JobQueue) -> None:
+        self.settings, self.sessions, self._queue = settings, sessions, queue
 
     def receive(self, session: Session, kind: ClipKind, upload: Path, name: str) -> None:
         """Take an uploaded clip. One that is refused leaves nothing behind, the one before it included."""
@@ -108,7 +70,7 @@ class Service:
             _refuse_while_making(session)
             session.clips.pop(kind, None)
             folder = session.folder / "clips" / kind
-            session.clips[kind] = receive_clip(upload, name, folder, self.offer.max_upload_mb * 1_000_000)
+            session.clips[kind] = receive_clip(upload, name, folder, self.settings.max_upload_mb * 1_000_000)
         except InputError as error:
             raise InputError(plain(session, str(error))) from error
         finally:
@@ -117,28 +79,27 @@ class Service:
     def take_sample(self, session: Session) -> None:
         """Take the pair of clips that comes with the package."""
         _refuse_while_making(session)
-        for kind, path in zip(("fixed", "freeze"), sample_clips(), strict=True):
-            session.clips[kind] = look_at_clip(path)
+        session.clips["fixed"], session.clips["freeze"] = map(look_at_clip, SAMPLE_CLIPS.values())
 
     def drop(self, session: Session, kind: ClipKind) -> None:
-        """Forget a clip."""
+        """Remove a clip."""
         _refuse_while_making(session)
         session.clips.pop(kind, None)
         shutil.rmtree(session.folder / "clips" / kind, ignore_errors=True)
 
     def preview(self, session: Session, choices: Choices) -> bool:
-        """Begin to show what the model will see of the clips. False when there are none."""
+        """Start a preview of the input of the model. False when there are no clips."""
         _refuse_while_making(session)
         _stop(session.preview)
         session.preview = None
         if not session.clips:
             return False
         request = self._request(session, choices)
-        session.preview = self._hand_in(session, lambda job: self._run(session, request, job, until="import"))
+        session.preview = self._submit(session, lambda job: self._run(session, request, job, until="import"))
         return True
 
     def make(self, session: Session, choices: Choices) -> None:
-        """Begin to make a scene."""
+        """Start to make a scene."""
         _refuse_while_making(session)
         request = self._request(session, choices)
         _stop(session.preview)
@@ -147,13 +108,13 @@ class Service:
             self._run(session, request, job)
             with job.step(PACK) as progress:
                 pack(session.folder, progress)
-            if self.offer.keep is not None:
-                job.note(_keep(session, self.offer.keep))
+            if self.settings.out is not None:
+                job.note(_keep(session, self.settings.out))
 
-        session.scene, session.preview = self._hand_in(session, work), None
+        session.scene, session.preview = self._submit(session, work), None
 
     def stop(self, session: Session) -> None:
-        """Ask the scene that is being made to end; what is finished of it is kept, should it be made after all."""
+        """Stop the scene that is being made; its finished stages are kept for another try."""
         _stop(session.scene)
 
     def _request(self, session: Session, choices: Choices) -> JobRequest:
@@ -162,29 +123,27 @@ class Service:
             fixed=given.get("fixed"),
             freeze=given.get("freeze"),
             prompt=choices.prompt.strip(),
-            model=self.offer.model(choices.model),
-            recon=self.offer.recon,
+            model=self.settings.labelled(choices.model),
+            recon=self.settings.recon,
             wish=GridWish(choices.views, choices.frames),
-            steps=choices.steps,
-            seed=choices.seed,
-            device=self.offer.device,
+            settings=GenerationSettings(steps=choices.steps, seed=choices.seed, device=self.settings.device),
         )
 
     def _run(self, session: Session, request: JobRequest, job: Job, until: StageName = "page") -> None:
         report = run_job(request, session.run_folder, watcher=job, until=until)
-        # A stage that was kept says nothing while it is passed over, but what it said still holds.
-        for stage in report.stages:
-            for sentence in stage.record.notes:
+        # A stage that is reused gives no notes again, but they still hold.
+        for record in report.stages.values():
+            for sentence in record.notes:
                 job.note(sentence)
 
-    def _hand_in(self, session: Session, work: Callable[[Job], None]) -> Job:
-        def in_its_words(job: Job) -> None:
+    def _submit(self, session: Session, work: Callable[[Job], None]) -> Job:
+        def without_folders(job: Job) -> None:
             try:
                 work(job)
             except InputError as error:
                 raise InputError(plain(session, str(error))) from error
 
-        job = self._queue.submit(in_its_words)
+        job = self._queue.submit(without_folders)
         session.jobs.append(job)
         return job
 
@@ -208,8 +167,8 @@ def _stop(job: Job | None) -> None:
 
 
 def _keep(session: Session, parent: Path) -> str:
-    """Copy a finished run; what came of it, in a sentence. That there is no room for a copy does not undo the run."""
-    clips = "-".join(Path(clip.name).stem for clip in session.clips.values()) or "words"
+    """Copy a finished run; returns a note. The run stays valid where there is no room for a copy."""
+    clips = "-".join(Path(clip.name).stem for clip in session.clips.values()) or "prompt"
     name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{clips}-{session.token[:4]}"
     try:
         with atomic_folder(parent / name) as partial:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from tyro.conf import OmitArgPrefixes
+
+from fourreal.app.settings import AppSettings
 from fourreal.core.errors import InputError
 
 
@@ -22,36 +24,21 @@ class App:
         fourreal app --model mini runs/mine/model
     """
 
-    port: int = 7860
-    """Port to listen on; the next free one is taken when it is in use."""
-    out: Path | None = None
-    """Keep a copy of every finished run in this folder."""
-    model: tuple[str, ...] = ("mini",)
-    """Models the page offers, as `fourreal run --model` takes them; the first is the usual one."""
-    recon: str = "mini"
-    """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    max_upload_mb: int = 200
-    """Largest clip the page takes."""
-    host: str = "127.0.0.1"
-    """127.0.0.1 is seen from this machine only; another lets others in, without a password."""
-    open: bool = True
-    """Open the browser at once."""
+    settings: OmitArgPrefixes[AppSettings]
+    """How the web app is started."""
 
     def run(self) -> None:
-        from fourreal.app.server import ServerOptions, serve
-        from fourreal.app.service import Offer
+        from fourreal.app.server import serve
         from fourreal.core.devices import resolve_device
         from fourreal.recon.weights import find_weights
         from fourreal.video.model_folder import find_model_folder
 
-        # What is missing is said to whoever starts the server, not to whoever visits it.
-        resolve_device(self.device)
-        if self.out is not None and self.out.exists() and not self.out.is_dir():
-            raise InputError(f"{self.out} is a file; --out expects a folder to keep finished runs in")
-        for name in self.model:
+        # What is missing is an error for whoever starts the server, not for whoever visits it.
+        resolve_device(self.settings.device)
+        out = self.settings.out
+        if out is not None and out.exists() and not out.is_dir():
+            raise InputError(f"{out} is a file; --out expects a folder to keep finished runs in")
+        for name in self.settings.model:
             find_model_folder(name)
-        find_weights(self.recon)
-        offer = Offer(self.model, self.recon, self.device, self.max_upload_mb, self.out)
-        serve(offer, ServerOptions(self.port, self.host, self.open))
+        find_weights(self.settings.recon)
+        serve(self.settings)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from fourreal.cli.evaluated_models import Evaluated, Sampling
     from fourreal.core.grid import VideoGrid
+    from fourreal.data.worlds import WorldConfig
     from fourreal.eval.protocols.evaluate import Evaluation
     from fourreal.eval.protocols.protocol import Extent, Models, Protocol
-    from fourreal.eval.protocols.worlds import HeldOutWorlds
 
 ProtocolName = Literal[
     "worlds",
@@ -185,19 +185,19 @@ class Evaluate:
         size = self.size or (None if trained is None else trained.image_size)
         return Extent(self.scenes, size, self.views, self.times, self.perceptual, self.video_features)
 
-    def _held_out(self, found: Evaluated) -> HeldOutWorlds:
+    def _held_out(self, found: Evaluated) -> WorldConfig:
         """The size of the model's training where it is known, else the protocol's; flags come before both."""
         from dataclasses import replace
 
-        from fourreal.eval.protocols.worlds import HeldOutWorlds
+        from fourreal.data.worlds import WorldConfig
 
-        worlds, trained = HeldOutWorlds(), found.trained_on
-        if found.image_size is not None:
-            worlds = replace(worlds, image_size=found.image_size)
-        if trained is not None:
-            arc = trained.arc_deg or worlds.arc_deg
-            worlds = HeldOutWorlds(trained.views, trained.frames, trained.image_size, trained.fps, arc)
-        asked = {"views": self.views, "times": self.times, "image_size": self.size, "arc_deg": self.arc}
+        worlds = WorldConfig()
+        height, width = self.size or found.image_size or worlds.image_size
+        if found.trained_on is not None:
+            trained = {name: value for name, value in vars(found.trained_on).items() if value is not None}
+            worlds = replace(worlds, **trained)
+            height, width = self.size or worlds.image_size
+        asked = {"views": self.views, "frames": self.times, "height": height, "width": width, "arc_deg": self.arc}
         return replace(worlds, **{name: value for name, value in asked.items() if value is not None})
 
     def _say(self, evaluation: Evaluation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +15,9 @@ from fourreal.core.configs import from_dict, read_json
 from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape, with_shape_keys
 from fourreal.eval.baselines import BASELINES, Completion
 from fourreal.eval.protocols.protocol import Reconstructor
-from fourreal.train.recipe import GridData
-from fourreal.video.training_size import TrainingSize
 
 MANIFEST = "manifest.json"
 
@@ -48,7 +47,7 @@ class Evaluated:
     identity: Mapping[str, Any]
     complete: Completion | None = None
     reconstructor: Reconstructor | None = None
-    trained_on: TrainingSize | None = None
+    trained_on: GridShape | None = None
     image_size: tuple[int, int] | None = None
 
 
@@ -60,10 +59,10 @@ def find_generator(name: str, sampling: Sampling) -> Evaluated:
     """
     if name in BASELINES:
         return Evaluated(name, {}, complete=BASELINES[name])
-    from fourreal.video.extend import extend
-    from fourreal.video.generation_settings import GenerationSettings
+    from fourreal.video.generate import generate
     from fourreal.video.generator import ViewTimeGenerator
     from fourreal.video.model_folder import find_model_folder
+    from fourreal.video.settings import GenerationSettings
     from fourreal.video.weights import require_trained
 
     folder = find_model_folder(name)
@@ -83,7 +82,7 @@ def find_generator(name: str, sampling: Sampling) -> Evaluated:
     }
 
     def complete(grid: VideoGrid) -> VideoGrid:
-        return extend(model, grid, settings=settings)
+        return generate(model, grid, settings=settings)
 
     return Evaluated(
         _called(name), identity, complete=complete, trained_on=model.training_size or training_size(folder)
@@ -130,7 +129,7 @@ def find_reconstructor(name: str, sampling: Sampling) -> Evaluated:
     )
 
 
-def training_size(folder: Path) -> TrainingSize | None:
+def training_size(folder: Path) -> GridShape | None:
     """The grids of the last stage of a model's training, by the manifest of the run it lies in.
 
     Raises:
@@ -141,8 +140,10 @@ def training_size(folder: Path) -> TrainingSize | None:
     stages = values.get("recipe", {}).get("stages") if isinstance(values, dict) else None
     if not stages:
         return None
-    size = from_dict(GridData, stages[-1]["size"], f"{file}: size")
-    return TrainingSize(size.views, size.times, *size.image_size, fps=size.fps, arc_deg=size.arc_deg)
+    stage = with_shape_keys(stages[-1])
+    worlds = stage.get("mixture", {}).get("worlds") or stage.get("size") or {}
+    known = {field.name for field in fields(GridShape)}
+    return from_dict(GridShape, {key: worlds[key] for key in worlds if key in known}, f"{file}: worlds")
 
 
 def weights_hash(model: nn.Module) -> str:

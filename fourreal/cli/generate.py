@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from tyro.conf import OmitArgPrefixes
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
+from fourreal.data.grid_wish import NO_WISH, GridWish
+from fourreal.video.settings import DEFAULTS, GenerationSettings, WeightType
 
 if TYPE_CHECKING:
     from fourreal.core.grid import VideoGrid
     from fourreal.files.grid_folder import GridRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Generate:
     """Fill in every unknown cell of a view x time grid, or make a grid from a prompt.
 
@@ -32,120 +35,62 @@ class Generate:
 
     grid: tyro.conf.Positional[Path | None] = None
     """Grid folder with some cells known."""
-    model: str = tyro.MISSING
+    model: str
     """Folder in the layout Wan is released in, a released name such as wan2.1-1.3b, or a hub id."""
-    out: Path = tyro.MISSING
+    out: Path
     """Grid folder to write."""
     prompt: str = ""
     """What the scene shows; of any length and language where the model reads text."""
     delta: Path | None = None
-    """Folder of view-time weights to lay over the model."""
+    """Folder of view-time weights to load over the model's."""
     base: str | None = None
     """Another model for the two single videos of a prompt; one that takes a first frame."""
-    views: int = 8
-    """Rows, for a prompt alone."""
-    frames: int = 29
-    """Columns, for a prompt alone."""
-    size: Annotated[tuple[int, int], tyro.conf.arg(metavar="HEIGHT WIDTH")] = (288, 512)
-    """Frame size, for a prompt alone."""
-    fps: float = 16.0
-    """Columns per second, for a prompt alone."""
-    steps: int = 16
-    """Sampling steps; the papers report 4, 8, 16 and 40."""
-    sampler: Literal["euler", "unipc"] = "euler"
-    """euler: first order. unipc: second order, better with few steps."""
-    shift: float | None = None
-    """Shift of the noise levels; the model's own when left out."""
-    guidance: float | None = None
-    """Text guidance; left out, none with a row and a column known and 5 otherwise."""
-    reference_guidance: float = 1.0
-    """Guidance by the known cells; 1 is none."""
-    negative_prompt: str = ""
-    """What guidance pushes away from."""
-    seed: int = 0
-    """Same seed, same picture."""
+    wish: OmitArgPrefixes[GridWish] = NO_WISH
+    """Size and rate of the grid, for a prompt alone."""
+    settings: OmitArgPrefixes[GenerationSettings] = DEFAULTS
+    """How to sample. With --allow-untrained only the time is printed, and nothing is written."""
     window: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="VIEWS FRAMES")] = None
     """Size of the windows; the largest that fits when left out. FRAMES must be 4k + 1."""
-    weights: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    weights: WeightType = "float32"
     """Number format the transformer is loaded in; bfloat16, or int8 with torchao, for large models on a GPU."""
-    offload: Literal["none", "parts", "blocks"] = "none"
-    """What leaves the GPU while it is not at work: nothing, whole parts, or single blocks."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    allow_untrained: bool = False
-    """Time weights that were not trained for grids. Nothing is written, because it would be noise."""
     storage: Literal["video", "png"] = "video"
     """video: H.264 in full colour, small. png: lossless."""
     overwrite: bool = False
     """Replace a grid folder that exists."""
 
     def run(self) -> None:
+        from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import GridRecord, load_grid
-        from fourreal.video.generator import ViewTimeGenerator
+        from fourreal.pipeline import FourDPipeline
+        from fourreal.video.weights import is_trained
+        from fourreal.video.windows import WindowSize
 
         if self.grid is None and not self.prompt.strip():
             raise InputError("give a grid folder, a --prompt, or both; got neither")
         stored = None if self.grid is None else load_grid(self.grid)
-        model = ViewTimeGenerator.from_pretrained(self.model, delta=self.delta, weight_type=self.weights)
+        pipe = FourDPipeline.from_pretrained(
+            self.model,
+            recon=None,
+            delta=self.delta,
+            base=self.base,
+            weight_type=self.weights,
+            device=self.settings.device,
+        )
         started = time.monotonic()
-        done = self._from_prompt(model) if stored is None else self._complete(model, stored.grid)
+        with progress_bar("generation") as progress, printed_notes():
+            if stored is None:
+                done = pipe.imagine(self.prompt, self.wish, settings=self.settings, progress=progress)
+            else:
+                window = None if self.window is None else WindowSize(*self.window)
+                done = pipe.complete(stored.grid, self.prompt, window=window, settings=self.settings, progress=progress)
         took = f"{done.num_views} views x {done.num_times} frames in {time.monotonic() - started:.1f} s"
-        if not self._is_trained(model, done):
+        assert pipe.generator is not None
+        if not is_trained(pipe.generator.transformer, "video" if done.num_views == 1 else "grid"):
             print(f"{took}, with untrained weights: a timing, not a result; nothing was written")
             return
-        record = GridRecord() if stored is None else stored.record
-        self._write(done, record, took)
-
-    def _is_trained(self, model, grid: VideoGrid) -> bool:
-        from fourreal.video.weights import require_trained
-
-        try:
-            require_trained(model.transformer, "video" if grid.num_views == 1 else "grid")
-        except InputError:
-            return False
-        return True
-
-    def _settings(self):
-        from fourreal.video.generation_settings import GenerationSettings
-
-        return GenerationSettings(
-            steps=self.steps,
-            sampler=self.sampler,
-            shift=self.shift,
-            seed=self.seed,
-            text_guidance=self.guidance,
-            reference_guidance=self.reference_guidance,
-            negative_prompt=self.negative_prompt,
-            device=self.device,
-            offload=self.offload,
-            allow_untrained=self.allow_untrained,
-        )
-
-    def _complete(self, model, grid: VideoGrid) -> VideoGrid:
-        from fourreal.core.progress import progress_bar
-        from fourreal.video.extend import extend
-        from fourreal.video.windows import WindowSize
-
-        window = None if self.window is None else WindowSize(*self.window)
-        with progress_bar("generation") as progress, printed_notes():
-            return extend(model, grid, self.prompt, window=window, settings=self._settings(), progress=progress)
-
-    def _from_prompt(self, model) -> VideoGrid:
-        from fourreal.core.progress import progress_bar
-        from fourreal.video.generator import ViewTimeGenerator
-        from fourreal.video.plan import GridSize
-        from fourreal.video.text_to_grid import text_to_grid
-
-        base = None if self.base is None else ViewTimeGenerator.from_pretrained(self.base, weight_type=self.weights)
-        size = GridSize(self.views, self.frames, *self.size)
-        with progress_bar("text to grid") as progress, printed_notes():
-            return text_to_grid(
-                model, self.prompt, size, fps=self.fps, base=base, settings=self._settings(), progress=progress
-            )
+        self._write(done, GridRecord() if stored is None else stored.record, took)
 
     def _write(self, grid: VideoGrid, record: GridRecord, took: str) -> None:
-        from dataclasses import replace
-
         from fourreal.files.grid_folder import save_grid
         from fourreal.view.contact_sheet import write_contact_sheet
 

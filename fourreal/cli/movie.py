@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import tyro
+from tyro.conf import OmitArgPrefixes
+
+from fourreal.core.errors import InputError
+from fourreal.view.settings import MOVIE_DEFAULTS, MovieKind, MovieOptions
 
 
 @dataclass(frozen=True)
@@ -26,36 +29,17 @@ class Movie:
     """Scene or grid folder."""
     out: Path
     """mp4 to write."""
-    move: Literal["bullet", "play", "freeze", "sweep", "orbit"] = "bullet"
+    move: MovieKind = "bullet"
     """What the camera and the time do."""
-    view: int = 0
-    """The view that plays, and that a bullet-time move leaves from."""
-    stop_time: int | None = None
-    """The time (its index) that freezes; the middle one when left out."""
-    fps: float | None = None
-    """Frames per second of the file; 24 for a scene, the grid's own rate for a grid."""
-    speed: float = 1.0
-    """How fast the scene's time runs; 1 is as it was."""
-    camera_seconds: float = 3.0
-    """How long the camera takes from the first view to the last, or once round. Scenes only."""
-    size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
-    """Frame size; the input cameras' own when left out. Scenes only."""
+    options: OmitArgPrefixes[MovieOptions] = MOVIE_DEFAULTS
+    """Pace and size."""
 
     def run(self) -> None:
-        from fourreal.core.errors import InputError
         from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import StoredGrid
         from fourreal.files.open_any import open_any
-        from fourreal.view.movie import MovieOptions, plan_movie, write_grid_movie, write_movie
-        from fourreal.view.view_time_path import PathStart
+        from fourreal.view.movie import plan_movie, write_grid_movie, write_movie
 
-        options = MovieOptions(
-            fps=self.fps,
-            speed=self.speed,
-            move_seconds=self.camera_seconds,
-            size=self.size,
-            start=PathStart(self.view, self.stop_time),
-        )
         opened = open_any(self.path)
         with progress_bar("movie") as progress:
             if isinstance(opened, StoredGrid):
@@ -63,9 +47,9 @@ class Movie:
                     raise InputError(
                         "an orbit needs a scene; a grid has its own views only: use bullet, freeze or sweep"
                     )
-                count = len(write_grid_movie(self.out, opened.grid, self.move, options=options, progress=progress))
+                count = len(write_grid_movie(self.out, opened.grid, self.move, options=self.options, progress=progress))
             else:
-                plan = plan_movie(opened, self.move, options=options)
+                plan = plan_movie(opened, self.move, options=self.options)
                 write_movie(self.out, opened, plan, progress=progress)
                 count = len(plan)
         print(f"{self.out}: {count} frames, '{self.move}'")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import tyro
+from tyro.conf import OmitArgPrefixes
+
+from fourreal.view.settings import PAGE_DEFAULTS, PageOptions
 
 
 @dataclass(frozen=True)
@@ -20,34 +22,19 @@ class Page:
     """Scene folder."""
     out: Path
     """HTML file to write."""
-    max_mb: float = 25.0
-    """Refuse to write a larger file."""
-    keep: float = 1.0
-    """Fraction of the Gaussians to embed, the most visible ones."""
-    speed: float = 1.0
-    """1 plays in the scene's own time."""
     grid: Path | None = None
     """Grid folder whose frames are shown in the input cameras."""
-    cameras: bool = True
-    """Draw the input cameras."""
-    up: Literal["automatic", "x", "-x", "y", "-y", "z", "-z"] = "automatic"
-    """Which world axis points up; automatic takes what is up for the input cameras."""
+    options: OmitArgPrefixes[PageOptions] = PAGE_DEFAULTS
+    """How the page looks and how large it may be. The title is the scene's caption when left out."""
 
     def run(self) -> None:
         from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import load_grid
         from fourreal.files.scene_folder import load_scene, load_scene_record
-        from fourreal.view.page import PageOptions, write_page
+        from fourreal.view.page import write_page
 
-        record = load_scene_record(self.scene)
-        options = PageOptions(
-            title=record.caption or self.scene.name,
-            max_mb=self.max_mb,
-            keep=self.keep,
-            speed=self.speed,
-            show_cameras=self.cameras,
-            up=self.up,
-        )
+        title = self.options.title or load_scene_record(self.scene).caption or self.scene.name
+        options = replace(self.options, title=title)
         grid = None if self.grid is None else load_grid(self.grid).grid
         with progress_bar("page") as progress:
             size = write_page(load_scene(self.scene), self.out, grid=grid, options=options, progress=progress)

@@ -39,11 +39,12 @@ class Plan:
     """What leaves the GPU while it is not at work."""
 
     def run(self) -> None:
+        from fourreal.core.grid_shape import GridShape
         from fourreal.video.hardware import device_spec
         from fourreal.video.model_shape import named_shape
-        from fourreal.video.plan import GridSize, format_plan, plan_generation
+        from fourreal.video.plan import format_plan, plan_generation
 
-        grid = GridSize(self.views, self.frames, *self.size)
+        grid = GridShape.of(self.views, self.frames, self.size)
         devices = [device_spec(name) for name in self.device]
         plans = [
             plan_generation(

@@ -6,35 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from tyro.conf import OmitArgPrefixes
+
+from fourreal.view.settings import SHEET_DEFAULTS, SheetOptions
 
 
 @dataclass(frozen=True)
 class Sheet:
     """Draw a contact sheet of a grid: a row per view, a column per time.
 
-    Cells that are not known are hatched. Large grids are sampled evenly, which the sheet's title says.
+    Cells that are not known are hatched. Large grids are sampled evenly; the sheet's title says so.
     """
 
     grid: tyro.conf.Positional[Path]
     """Grid folder."""
     out: Path
     """PNG to write."""
-    max_views: int = 16
-    """Show at most this many rows, evenly chosen."""
-    max_times: int = 16
-    """Show at most this many columns, evenly chosen."""
-    cell: int = 192
-    """Longer side of a cell in pixels, at most."""
+    options: OmitArgPrefixes[SheetOptions] = SHEET_DEFAULTS
+    """How large the sheet may become."""
 
     def run(self) -> None:
         from fourreal.files.grid_folder import load_grid
-        from fourreal.view.contact_sheet import SheetOptions, write_contact_sheet
+        from fourreal.view.contact_sheet import write_contact_sheet
 
-        options = SheetOptions(
-            max_cell_px=self.cell,
-            min_cell_px=min(128, self.cell),
-            max_views=self.max_views,
-            max_times=self.max_times,
-        )
-        write_contact_sheet(self.out, load_grid(self.grid).grid, options)
+        write_contact_sheet(self.out, load_grid(self.grid).grid, self.options)
         print(f"{self.out}: contact sheet of {self.grid}")

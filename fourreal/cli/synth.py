@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fourreal.train.recipe import DraftStage, ReconStage, VideoStage
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Synth:
     """Render procedural 4D worlds: grids with exact depth and cameras, and their scenes.
 
@@ -30,7 +30,7 @@ class Synth:
 
     Examples:
         fourreal synth --out out/demo
-        fourreal synth --out out/worlds --count 16 --views 8 --times 13 --no-scene
+        fourreal synth --out out/worlds --count 16 --views 8 --frames 13 --no-scene
         fourreal synth --shards --recipe base --count 4000 --workers 8 --out out/shards
         fourreal synth --shards --kind draft --recipe mini --count 6000 --out out/shards-flow
     """
@@ -43,16 +43,16 @@ class Synth:
     """How many worlds."""
     views: int = 8
     """Rows of the grid."""
-    times: int = 13
+    frames: int = 13
     """Columns of the grid."""
     size: Annotated[tuple[int, int], tyro.conf.arg(metavar="HEIGHT WIDTH")] = (192, 192)
     """Frame size."""
     fps: float = 8.0
     """Columns per second."""
     background: Literal["mixed", "ground", "walls", "white"] = "mixed"
-    """Where the objects are; mixed lets the seed decide."""
+    """Surroundings of the objects; mixed: by the seed."""
     actors: Literal["any", "animated", "physics"] = "any"
-    """What leads the action: jointed things that move by themselves, things that fall, roll and collide, or either."""
+    """What moves: jointed things that move by themselves, things that fall, roll and collide, or either."""
     arc: Annotated[tuple[float, float], tyro.conf.arg(metavar="LOW HIGH")] = (40.0, 70.0)
     """Range of the angle between the first and the last view, degrees."""
     scene: bool = True
@@ -105,7 +105,7 @@ class Synth:
                 progress(index + 1, self.count)
         if self.count == 1:
             print(caption)
-        print(f"{self.out}: {self.count} world{'s' * (self.count > 1)}, {self.views} views x {self.times} times each")
+        print(f"{self.out}: {self.count} world{'s' * (self.count > 1)}, {self.views} views x {self.frames} frames each")
 
     def _write(self, folder: Path, config: WorldConfig, seed: int, device: torch.device) -> str:
         from fourreal.data.worlds import make_world, render_world
@@ -138,8 +138,9 @@ class Synth:
 
         return WorldConfig(
             views=self.views,
-            times=self.times,
-            image_size=self.size,
+            frames=self.frames,
+            height=self.size[0],
+            width=self.size[1],
             fps=self.fps,
             background=self.background,
             actors=self.actors,
@@ -168,7 +169,7 @@ class Synth:
                 progress=progress,
             )
         worlds = config.worlds
-        size = f"{worlds.views} views x {worlds.times} times of {worlds.image_size[0]} x {worlds.image_size[1]}"
+        size = f"{worlds.views} views x {worlds.frames} frames of {worlds.image_size[0]} x {worlds.image_size[1]}"
         megabytes = sum(shard.stat().st_size for shard in written) / 1e6
         print(f"{self.out}: {self.count} samples of {size} in {len(written)} shards, {megabytes:.1f} MB")
 
@@ -176,7 +177,6 @@ class Synth:
         """What the shards show: a recipe's stage, or the paper's shares in the size given."""
         from fourreal.data.mixture import MixtureConfig
         from fourreal.train.catalog import find_recipe
-        from fourreal.train.video_task import mixture_config
 
         if self.recipe is None:
             if self.stage is not None:
@@ -194,10 +194,10 @@ class Synth:
                 f"the recipe '{self.recipe}' has no stage '{self.stage}' of grids; expected one of {', '.join(stages)}"
             )
         number = stages[self.stage] if self.stage is not None else max(stages.values())
-        return mixture_config(recipe.stages[number].size, self.seed * 100 + number)
+        return replace(recipe.stages[number].mixture, seed=self.seed * 100 + number)
 
 
-OF_WORLDS = ("views", "times", "size", "fps", "background", "actors", "arc")
+OF_WORLDS = ("views", "frames", "size", "fps", "background", "actors", "arc")
 
 
 def _is_of_grids(stage: VideoStage | ReconStage | DraftStage) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
+from tyro.conf import OmitArgPrefixes
+
+from fourreal.view.settings import VIEWER_DEFAULTS, ViewerOptions
 
 
 @dataclass(frozen=True)
@@ -20,43 +22,25 @@ class View:
     path: tyro.conf.Positional[Path]
     """Scene or grid folder."""
     grid: Path | None = None
-    """Grid folder to show beside a scene; a folder `grid` beside the scene's is found by itself."""
-    port: int = 8080
-    """Port to listen on; the next free one is taken when it is in use."""
-    host: str = "127.0.0.1"
-    """127.0.0.1 is seen from this machine only, 0.0.0.0 from the network."""
-    open: bool = True
-    """Open the browser at once."""
-    max_gaussians: int = 500_000
-    """Draw at most so many at a time, the most visible ones."""
-    speed: float = 1.0
-    """1 plays in the scene's own time."""
-    up: Literal["automatic", "x", "-x", "y", "-y", "z", "-z"] = "automatic"
-    """Which world axis points up; automatic takes what is up for the input cameras."""
+    """Grid folder to show with a scene; left out, a folder `grid` next to the scene's is taken."""
+    options: OmitArgPrefixes[ViewerOptions] = VIEWER_DEFAULTS
+    """How the viewer starts."""
 
     def run(self) -> None:
         from fourreal.files.grid_folder import StoredGrid, load_grid
         from fourreal.files.open_any import folder_kind, open_any
-        from fourreal.view.server import ViewerOptions, serve
+        from fourreal.view.server import serve
 
         opened = open_any(self.path)
-        beside = self.grid or self.path.parent / "grid"
+        near = self.grid or self.path.parent / "grid"
         if isinstance(opened, StoredGrid):
             scene, grid = None, opened.grid
         else:
             scene = opened
-            found = self.grid is not None or (beside.is_dir() and folder_kind(beside) == "grid")
-            grid = load_grid(beside).grid if found else None
-        options = ViewerOptions(
-            port=self.port,
-            host=self.host,
-            open_browser=self.open,
-            max_gaussians=self.max_gaussians,
-            speed=self.speed,
-            up=self.up,
-        )
-        viewer = serve(scene=scene, grid=grid, options=options)
+            found = self.grid is not None or (near.is_dir() and folder_kind(near) == "grid")
+            grid = load_grid(near).grid if found else None
+        viewer = serve(scene=scene, grid=grid, options=self.options)
         for note in viewer.notes:
             print(note)
-        print(f"{self.path}: looking at it on {viewer.url} (Ctrl-C ends)")
+        print(f"{self.path}: shown on {viewer.url} (Ctrl-C ends)")
         viewer.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from fourreal.core.errors import InputError
 
@@ -16,6 +17,7 @@ class GridShape:
         frames: columns.
         height, width: of every frame, pixels.
         fps: columns per second.
+        arc_deg: range of the angle between the first and the last view, seen from the scene, where it is known.
 
     Raises:
         InputError: a number that is not positive.
@@ -26,10 +28,16 @@ class GridShape:
     height: int
     width: int
     fps: float = 8.0
+    arc_deg: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if min(self.views, self.frames, self.height, self.width) < 1 or not self.fps > 0:
             raise InputError(f"views, frames, height, width and fps of a grid must be positive; got {self}")
+
+    @classmethod
+    def of(cls, views: int, frames: int, image_size: tuple[int, int]) -> GridShape:
+        """From a (height, width), at the usual rate."""
+        return cls(views=views, frames=frames, height=image_size[0], width=image_size[1])
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -43,3 +51,15 @@ class GridShape:
 
     def __str__(self) -> str:
         return f"{self.views} views x {self.frames} frames of {self.height}x{self.width}"
+
+
+def with_shape_keys(values: Any) -> Any:
+    """Plain values of an older version, with `frames`, `height` and `width` for `times` and `image_size`."""
+    if isinstance(values, list):
+        return [with_shape_keys(value) for value in values]
+    if not isinstance(values, dict):
+        return values
+    new = {"frames" if key == "times" else key: with_shape_keys(value) for key, value in values.items()}
+    if isinstance(size := new.pop("image_size", None), list) and len(size) == 2:
+        new["height"], new["width"] = size
+    return new

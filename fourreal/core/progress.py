@@ -27,6 +27,15 @@ def silent(done: int, total: int) -> None:
     """A `Progress` that shows nothing."""
 
 
+def part_of(progress: Progress, number: int, count: int) -> Progress:
+    """Progress of one of `count` jobs as progress of all of them; jobs of different lengths count alike."""
+
+    def report(done: int, total: int) -> None:
+        progress(number * total + done, count * total)
+
+    return report
+
+
 def set_quiet(quiet: bool) -> None:
     """Turn all progress display of this process off or on (the command line's --quiet)."""
     global _quiet

@@ -121,7 +121,7 @@ class GridMixture:
         if config.fps_range is not None:
             worlds = replace(worlds, fps=float(stream(config.seed, step, index, "fps").uniform(*config.fps_range)))
         if kind == "static":
-            world = draw_world(replace(worlds, times=1), None, config.seed, step, index)
+            world = draw_world(replace(worlds, frames=1), None, config.seed, step, index)
         elif config.kind_sampling == "actors":
             cast = replace(worlds, actors="physics" if kind == "physics" else "animated")
             world = draw_world(cast, None, config.seed, step, index)
@@ -143,16 +143,16 @@ class GridMixture:
         height, width = (side + 2 * round(side * MARGIN / 2) for side in worlds.image_size)
         if config.clips:
             folder = ClipFolder(Path(config.clips))
-            file, clip = folder.read(worlds.times, worlds.fps, (height, width), rng)
+            file, clip = folder.read(worlds.frames, worlds.fps, (height, width), rng)
             caption, licence = folder.caption(file), folder.licence
             return GridDraft("warped", pattern, reverse, None, clip, caption, licence, homographies)
-        small = replace(worlds, views=1, image_size=(height, width))
+        small = replace(worlds, views=1, height=height, width=width)
         world = draw_world(small, None, config.seed, step, index)
         return GridDraft("warped", pattern, reverse, world, homographies=homographies)
 
     def _finished(self, draft: GridDraft, made: TrainingGrid | None, device: torch.device | str) -> TrainingGrid:
         config = self.config
-        size, times, fps = config.worlds.image_size, config.worlds.times, config.worlds.fps
+        size, times, fps = config.worlds.image_size, config.worlds.frames, config.worlds.fps
         if draft.kind == "warped":
             assert draft.homographies is not None
             clip = draft.clip.to(device) if made is None and draft.clip is not None else None

@@ -6,7 +6,6 @@ Source: 4Real-Video-V2, Figure 2 (the kinds of input).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,59 +14,31 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import Clip
 from fourreal.data.footage import ImportedGrid, Sampling, expected_times, grid_from_videos, info_of
+from fourreal.data.grid_wish import NO_WISH, GridWish
 
 Footage = str | Path | Clip | VideoGrid | Float[Tensor, "_ 3 _ _"]
 """A video, GIF or image folder on disk; frames in memory; or a grid, whose first row or column is taken."""
 
 
-@dataclass(frozen=True)
-class GridWish:
-    """Which grid is wanted. What is left out follows the model and the footage.
-
-    Attributes:
-        views, frames: rows and columns.
-        size: (height, width) frames are scaled and centre-cropped to.
-        fps: columns per second.
-        start_s, end_s: part of the fixed-view video to take.
-    """
-
-    views: int | None = None
-    frames: int | None = None
-    size: tuple[int, int] | None = None
-    fps: float | None = None
-    start_s: float = 0.0
-    end_s: float = math.inf
-
-    def __post_init__(self) -> None:
-        for name, count in (("views", self.views), ("frames", self.frames)):
-            if count is not None and count < 1:
-                raise InputError(f"a grid needs at least 1 of its {name}; got {count}")
-        if self.fps is not None and not self.fps > 0:
-            raise InputError(f"fps must be positive; got {self.fps}")
-
-
-NO_WISH = GridWish()
-
-
-@dataclass(frozen=True)
-class UsualGrid:
-    """The grid a model is used to: its views, frames, (height, width) and columns per second."""
-
-    views: int
-    frames: int
-    size: tuple[int, int]
-    fps: float
-
-
 def model_input(
-    fixed: Footage | None, freeze: Footage | None, usual: UsualGrid, wish: GridWish = NO_WISH
+    fixed: Footage | None,
+    freeze: Footage | None,
+    usual: GridShape,
+    wish: GridWish = NO_WISH,
+    *,
+    start_s: float = 0.0,
+    end_s: float = math.inf,
 ) -> ImportedGrid:
     """A partly known grid from a fixed-view video, a freeze-time video, or both.
 
     A fixed-view video too short for the usual number of frames at the usual rate is sampled evenly over its
-    whole length; an explicit wish is never bent.
+    whole length; an explicit wish is never changed.
+
+    Args:
+        start_s, end_s: part of the fixed-view video to take.
 
     Raises:
         InputError: as `grid_from_videos`; or a grid whose first row or column is not known.
@@ -77,23 +48,24 @@ def model_input(
     views = wish.views
     if views is None:
         views = usual.views if column is None else min(usual.views, info_of(column).count)
-    return grid_from_videos(row, column, _sampling(row, usual, wish), views)
+    return grid_from_videos(row, column, _sampling(row, usual, wish, start_s, end_s), views)
 
 
-def _sampling(row: Path | Clip | None, usual: UsualGrid, wish: GridWish) -> Sampling:
-    size, rate, frames = wish.size or usual.size, wish.fps or usual.fps, wish.frames or usual.frames
+def _sampling(row: Path | Clip | None, usual: GridShape, wish: GridWish, start_s: float, end_s: float) -> Sampling:
+    wished = wish.shape(usual)
+    size, rate, frames = wished.image_size, wished.fps, wished.frames
     if row is None:
         return Sampling(frames, rate, size)
-    cut = Sampling(None, rate, size, wish.start_s, wish.end_s)
+    cut = Sampling(None, rate, size, start_s, end_s)
     at_rate = expected_times(info_of(row), cut)
     if at_rate >= frames:
         times, fps = frames, rate
     elif wish.fps is not None:
         times, fps = wish.frames, rate
     else:
-        available = expected_times(info_of(row), Sampling(None, None, size, wish.start_s, wish.end_s))
+        available = expected_times(info_of(row), Sampling(None, None, size, start_s, end_s))
         times, fps = wish.frames or min(frames, available), None
-    return Sampling(times, fps, size, wish.start_s, wish.end_s)
+    return Sampling(times, fps, size, start_s, end_s)
 
 
 def _fixed_clip(source: Footage, fps: float) -> Path | Clip:

@@ -35,6 +35,7 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.configs import read_json, rename_keys, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
+from fourreal.core.grid_shape import with_shape_keys
 from fourreal.core.media import to_uint8
 from fourreal.core.progress import Progress, silent
 from fourreal.data.mixture import MixtureConfig, draw_dressing, dressed
@@ -172,7 +173,7 @@ def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bo
         wanted["flow"] = True
     record = folder / RECORD
     if record.exists():
-        if rename_keys(read_json(record), {"casting": "kind_sampling"}) != wanted:
+        if with_shape_keys(rename_keys(read_json(record), {"casting": "kind_sampling"})) != wanted:
             raise InputError(
                 f"{folder} holds shards of another mixture (see {RECORD} in it); choose another folder or remove it"
             )
@@ -252,7 +253,7 @@ class ShardMixture:
     def _read(self, draft: ShardDraft, device: torch.device | str) -> TrainingGrid:
         sample = _decoded(_contents(draft.shard, draft.places))
         worlds = self.config.worlds
-        wanted = (worlds.views, worlds.times, *worlds.image_size)
+        wanted = (worlds.views, worlds.frames, *worlds.image_size)
         got = (sample.grid.num_views, sample.grid.num_times, *sample.grid.image_size)
         if got != wanted:
             raise InputError(

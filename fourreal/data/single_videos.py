@@ -41,7 +41,7 @@ class VideoDraft:
 
 @dataclass(frozen=True)
 class VideoMixture:
-    """Samples of single videos, as long as the config's worlds have times.
+    """Samples of single videos, as long as the config's worlds have frames.
 
     Attributes:
         group: frames that are given or withheld together, after the first: a codec's temporal stride.
@@ -55,8 +55,8 @@ class VideoMixture:
         config = self.config
         rng = stream(config.seed, step, index, "video")
         freeze = rng.random() < self.freeze_share
-        worlds, times = worlds_at(config, step), config.worlds.times
-        size = {"views": times, "times": 1} if freeze else {"views": 1, "times": times}
+        worlds, times = worlds_at(config, step), config.worlds.frames
+        size = {"views": times, "frames": 1} if freeze else {"views": 1, "frames": times}
         world = draw_world(replace(worlds, **size), None, config.seed, step, index)
         given = draw_mask(times, self.group, stream(config.seed, step, index, "dressing"))
         # A camera's way can be gone either way; things do not fall upwards.

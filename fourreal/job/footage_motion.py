@@ -31,8 +31,8 @@ MATCHES, FEWEST_MATCHES = 800, 60
 TEXTURE = 0.02
 
 
-def tell_of_moving_camera(row: Float[Tensor, "T 3 H W"]) -> None:
-    """Say so when the camera of a fixed-view video moves."""
+def notify_of_moving_camera(row: Float[Tensor, "T 3 H W"]) -> None:
+    """A note when the camera of a fixed-view video moves."""
     if len(row) < 2:
         return
     drift = camera_motion(_small(row))
@@ -43,8 +43,8 @@ def tell_of_moving_camera(row: Float[Tensor, "T 3 H W"]) -> None:
         )
 
 
-def tell_of_moving_things(freeze: Path | Clip) -> None:
-    """Say so when things move in a freeze-time video, or its camera does not."""
+def notify_of_moving_things(freeze: Path | Clip) -> None:
+    """A note when things move in a freeze-time video, or its camera does not."""
     info = info_of(freeze)
     count = min(info.count, MOST_FRAMES)
     if count < 2:

@@ -1,4 +1,4 @@
-"""manifest.json: what a run was asked, what it used, and what each finished stage made of it."""
+"""manifest.json: the request of a run, its networks, and the results of each finished stage."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ MANIFEST = "manifest.json"
 FORMAT, VERSION = "fourreal-run", 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageRecord:
     """A finished stage.
 
     Attributes:
         key: hash of its settings and of all it read; another key means that it has to run again.
-        settings: what it was told.
+        settings: all that decides its result beside what it reads.
         outputs: hash of every file and folder it made, by name.
         seconds: wall clock.
         peak_mb: most memory it held, see `PeakMemory`.
-        figures: what it found out about its result.
-        notes: what the user was told.
+        figures: about its result.
+        notes: to the user.
     """
 
     key: str
@@ -43,7 +43,7 @@ class StageRecord:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """A run's record.
 
@@ -93,7 +93,7 @@ def save_manifest(out: Path, manifest: Manifest) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What a result depends on beside its inputs."""
+    """Programs that a result depends on."""
     return {
         "fourreal": fourreal.__version__,
         "torch": torch.__version__,

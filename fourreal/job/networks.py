@@ -1,24 +1,23 @@
-"""The networks and inputs of a run, found and hashed before anything is computed: what is missing is said at once."""
+"""The networks and inputs of a run, found and hashed before anything is computed, so that errors come at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fourreal.core.configs import read_json, to_dict
+from fourreal.core.configs import read_json
+from fourreal.core.grid_shape import GridShape
 from fourreal.files.grid_folder import GRID_MANIFEST
 from fourreal.job.content import hash_path
 from fourreal.job.request import JobRequest
 from fourreal.recon.weights import find_weights
 from fourreal.video.generator import read_training_size
 from fourreal.video.model_folder import find_model_folder
-from fourreal.video.training_size import TrainingSize
 
 
 @dataclass(frozen=True)
 class Networks:
-    """What a run works with.
+    """The networks and inputs of a run.
 
     Attributes:
         input_hashes: SHA-256 of each piece of footage, by what it is.
@@ -30,11 +29,7 @@ class Networks:
     input_hashes: dict[str, str]
     generator: dict[str, str]
     reconstructor: dict[str, str]
-    training_size: TrainingSize | None
-
-    @property
-    def usual_size(self) -> dict[str, Any] | None:
-        return None if self.training_size is None else to_dict(self.training_size)
+    training_size: GridShape | None
 
 
 def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
@@ -59,12 +54,12 @@ def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
 
 
 def _hash_weights(weights: Path) -> str:
-    """Of the file, and of the config beside it where there is one."""
+    """Of the file, or of its folder where that holds a config as well."""
     return hash_path(weights.parent) if (weights.parent / "config.json").is_file() else hash_path(weights)
 
 
 def _is_complete(grid_folder: Path) -> bool:
-    """Whether every cell is known; a folder that is no grid is left to its reader to refuse."""
+    """Whether every cell is known; the reader refuses a folder that is no grid."""
     file = grid_folder / GRID_MANIFEST
     values = read_json(file) if file.is_file() else None
     return isinstance(values, dict) and not values.get("unknown_frames")

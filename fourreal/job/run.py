@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,37 +15,35 @@ from typing import Any
 from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 from fourreal.core.notes import collected_notes
+from fourreal.core.progress import Progress
 from fourreal.job.content import hash_path, hash_values
 from fourreal.job.manifest import StageRecord, load_manifest, save_manifest
 from fourreal.job.memory import PeakMemory
 from fourreal.job.networks import Networks, find_networks
 from fourreal.job.request import JobRequest, StageName
-from fourreal.job.stages import Stage, Work, planned
-from fourreal.job.watch import Nobody, StagePlace, Watcher
+from fourreal.job.stages import Figures, Stage, planned
+from fourreal.job.watch import Nobody, Watcher
 
 NOBODY = Nobody()
 
 
 @dataclass(frozen=True)
-class StageReport:
-    """How a stage went. `reused`: it was finished before, and its record is from then."""
-
-    name: StageName
-    record: StageRecord
-    reused: bool
-
-
-@dataclass(frozen=True)
 class RunReport:
-    """What a run made and where."""
+    """Results of a run.
+
+    Attributes:
+        out: the run's folder.
+        stages: record of each stage, in order.
+        reused: stages that were finished before; their records are from then.
+    """
 
     out: Path
-    stages: tuple[StageReport, ...]
+    stages: Mapping[StageName, StageRecord]
+    reused: frozenset[StageName]
 
     def find(self, output: str) -> Path | None:
         """A result by its name, `scene.html` for instance; None when this run did not get that far."""
-        made = any(output in stage.record.outputs for stage in self.stages)
-        return self.out / output if made else None
+        return self.out / output if any(output in record.outputs for record in self.stages.values()) else None
 
 
 def run_job(
@@ -55,7 +54,7 @@ def run_job(
     redo: StageName | None = None,
     until: StageName = "page",
 ) -> RunReport:
-    """Do what is asked for, in a folder of its own.
+    """Run the stages of a request, in a folder of its own.
 
     A stage runs when its settings, or the content of what it reads, differ from when it last finished, or when
     its results are gone or were changed; else they are kept. Interrupted anywhere, the next call goes on.
@@ -78,36 +77,46 @@ def run_job(
         networks = find_networks(request, reconstructs=any(stage.name == "reconstruct" for stage in stages))
         manifest = replace(load_manifest(out), **_header(request, networks))
         save_manifest(out, manifest)
-        reports = []
+        records: dict[StageName, StageRecord] = {}
+        reused: set[StageName] = set()
         for number, stage in enumerate(stages, 1):
-            place = StagePlace(stage.name, number, len(stages))
+            label = f"{number}/{len(stages)} {stage.name}"
             settings = stage.settings(request, networks)
             key = hash_values({"settings": settings, "reads": {name: hash_path(out / name) for name in stage.reads}})
             record = manifest.stages.get(stage.name)
             if record is not None and record.key == key and stage.name != redo and _unchanged(out, stage, record):
-                watcher.reused(place)
-                reports.append(StageReport(stage.name, record, reused=True))
-                continue
-            record = _run(stage, Work(request, networks, out), watcher, place, StageRecord(key, settings))
-            manifest = manifest.with_stage(stage.name, record)
-            save_manifest(out, manifest)
-            reports.append(StageReport(stage.name, record, reused=False))
-    return RunReport(out, tuple(reports))
+                watcher.reused(stage.name, label)
+                reused.add(stage.name)
+            else:
+                work = functools.partial(stage.run, request, networks, out)
+                begun = StageRecord(key=key, settings=settings)
+                record = _run(stage, work, out, watcher, label, begun)
+                manifest = manifest.with_stage(stage.name, record)
+                save_manifest(out, manifest)
+            records[stage.name] = record
+    return RunReport(out, records, frozenset(reused))
 
 
-def _run(stage: Stage, work: Work, watcher: Watcher, place: StagePlace, begun: StageRecord) -> StageRecord:
+def _run(
+    stage: Stage,
+    work: Callable[[Progress], Figures],
+    out: Path,
+    watcher: Watcher,
+    label: str,
+    begun: StageRecord,
+) -> StageRecord:
     started, memory = time.monotonic(), PeakMemory()
     memory.start()
     notes: list[str] = []
     try:
-        with watcher.stage(place) as progress, collected_notes(notes):
-            figures = stage.run(work, progress)
+        with watcher.stage(stage.name, label) as progress, collected_notes(notes):
+            figures = work(progress)
     finally:
         for sentence in notes:
             watcher.note(sentence)
     return replace(
         begun,
-        outputs={name: hash_path(work.out / name) for name in stage.makes},
+        outputs={name: hash_path(out / name) for name in stage.makes},
         seconds=round(time.monotonic() - started, 2),
         peak_mb=memory.peak_mb(),
         figures=figures,
@@ -120,7 +129,7 @@ def _unchanged(out: Path, stage: Stage, record: StageRecord) -> bool:
 
 
 def _remove_leftovers(out: Path) -> None:
-    """What a killed run was writing. The folder is locked, so nobody is writing it now."""
+    """What a killed run was writing. The folder is locked, so no other process writes it now."""
     for path in [*out.glob(".*.partial*"), *out.glob(".*.previous")]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -139,12 +148,12 @@ def _full_disk_explained(out: Path) -> Iterator[None]:
 
 
 def _header(request: JobRequest, networks: Networks) -> dict[str, Any]:
-    """What the manifest says before any stage. Names without folders: a path of this machine is nobody's business."""
+    """The manifest's entries before any stage. Names have no folders: paths of this machine stay private."""
     names = {"model": request.model, "delta": request.delta, "base": request.base, "recon": request.recon}
     hashes = networks.generator | ({"recon": networks.reconstructor["model"]} if networks.reconstructor else {})
     return {
         "prompt": request.prompt,
-        "seed": request.seed,
+        "seed": request.settings.seed,
         "inputs": {
             name: {"name": request.inputs[name].name, "sha256": value} for name, value in networks.input_hashes.items()
         },

@@ -14,9 +14,9 @@ from fourreal.core.configs import load_config, save_config
 from fourreal.core.media import write_video
 from fourreal.data.sample import GridSample
 from fourreal.data.worlds import WorldConfig, make_world, render_world
+from fourreal.job.request import SAMPLE_CLIPS, SAMPLES
 
-FOLDER = Path(__file__).parents[1] / "samples"
-FIXED, FREEZE, CARD = "fixed.mp4", "freeze.mp4", "sample.json"
+CARD = "sample.json"
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ SAMPLE = SampleCard(
     seed=900_011,
     worlds=WorldConfig(
         views=13,
-        times=13,
-        image_size=(128, 128),
+        frames=13,
+        height=128,
+        width=128,
         fps=8.0,
         background="walls",
         rig="arc",
@@ -45,14 +46,9 @@ SAMPLE = SampleCard(
 )
 
 
-def sample_clips() -> tuple[Path, Path]:
-    """The fixed-view and the freeze-time clip."""
-    return FOLDER / FIXED, FOLDER / FREEZE
-
-
 def render_truth(card: SampleCard | None = None) -> GridSample:
     """The whole grid that the two clips are the first row and the first column of, with exact cameras and depth."""
-    card = card or load_config(FOLDER / CARD, SampleCard)
+    card = card or load_config(SAMPLES / CARD, SampleCard)
     return render_world(make_world(card.worlds, card.seed))
 
 
@@ -60,8 +56,8 @@ def write_sample(folder: Path, card: SampleCard = SAMPLE) -> None:
     """Render the pair. The same card is the same world; its encoding may differ with the version of FFmpeg."""
     truth = render_truth(card)
     fps = card.worlds.fps
-    write_video(folder / FIXED, truth.grid.frames[0], fps)
-    write_video(folder / FREEZE, truth.grid.frames[:, 0], fps)
+    write_video(folder / SAMPLE_CLIPS["fixed"].name, truth.grid.frames[0], fps)
+    write_video(folder / SAMPLE_CLIPS["freeze"].name, truth.grid.frames[:, 0], fps)
     save_config(folder / CARD, SampleCard(card.seed, card.worlds, truth.caption, card.licence))
 
 

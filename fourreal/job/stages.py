@@ -12,6 +12,7 @@ one that was not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,15 +27,16 @@ from fourreal.data.footage import ImportedGrid
 from fourreal.data.model_input import Footage, model_input
 from fourreal.files.grid_folder import GRID_MANIFEST, GridRecord, StoredGrid, load_grid, save_grid
 from fourreal.files.scene_folder import load_scene, save_scene
-from fourreal.job.footage_motion import tell_of_moving_camera, tell_of_moving_things
+from fourreal.job.footage_motion import notify_of_moving_camera, notify_of_moving_things
 from fourreal.job.networks import Networks
 from fourreal.job.request import JobRequest, StageName
-from fourreal.pipeline import RECONSTRUCTION, FourDPipeline, usual_grid
+from fourreal.pipeline import PAPER_GRID, FourDPipeline
 from fourreal.recon.overview import draw_overview
-from fourreal.video.generation_settings import GenerationSettings
+from fourreal.recon.settings import ReconstructSettings
 from fourreal.view.contact_sheet import write_contact_sheet
-from fourreal.view.movie import MovieOptions, plan_movie, write_movie
-from fourreal.view.page import PageOptions, PageTooLarge, write_page
+from fourreal.view.movie import plan_movie, write_movie
+from fourreal.view.page import PageTooLarge, write_page
+from fourreal.view.settings import PAGE_DEFAULTS, MovieOptions, PageOptions
 
 INPUT, PREVIEW = "input", "preview.png"
 GRID, CONTACT = "grid", "contact.png"
@@ -52,35 +54,26 @@ LEAST_KEPT = 0.01
 Figures = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Work:
-    """What a stage is given: the request, the networks it names, and the run's folder."""
-
-    request: JobRequest
-    networks: Networks
-    out: Path
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A part of a run.
 
     Attributes:
-        reads: what other stages made that this one reads.
+        reads: results of other stages that this one reads.
         makes: files and folders in the run's folder.
         settings: all else that decides the result, as plain JSON values.
-        run: does it; returns what it found out about the result.
+        run: computes the results into the run's folder; returns figures about them.
     """
 
     name: StageName
     reads: tuple[str, ...]
     makes: tuple[str, ...]
     settings: Callable[[JobRequest, Networks], dict[str, Any]]
-    run: Callable[[Work, Progress], Figures]
+    run: Callable[[JobRequest, Networks, Path, Progress], Figures]
 
 
 def planned(request: JobRequest, until: StageName = "page") -> tuple[Stage, ...]:
-    """The stages of a request, in order. Words alone have nothing to import."""
+    """The stages of a request, in order. A prompt alone has nothing to import."""
     stages = STAGES if request.inputs else (replace(STAGES[1], reads=()), *STAGES[2:])
     last = next((i for i, stage in enumerate(stages) if stage.name == until), 0)
     return tuple(stage for stage in stages[: last + 1] if stage.name not in request.skip)
@@ -90,36 +83,34 @@ def planned(request: JobRequest, until: StageName = "page") -> tuple[Stage, ...]
 
 
 def _import_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
-    return {"inputs": networks.input_hashes, "wish": _finite(to_dict(request.wish)), "usual": networks.usual_size}
+    cut = {"start": request.start, "end": None if math.isinf(request.end) else request.end}
+    usual = None if networks.training_size is None else to_dict(networks.training_size)
+    return {"inputs": networks.input_hashes, "wish": to_dict(request.wish) | cut, "usual": usual}
 
 
-def _import(work: Work, progress: Progress) -> Figures:
-    request = work.request
+def _import(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
     if request.grid is not None:
         stored = load_grid(request.grid)
         imported, record = ImportedGrid(stored.grid), stored.record
     else:
-        usual = usual_grid(work.networks.training_size)
-        fixed, freeze = _footage(request.fixed), _footage(request.freeze)
-        imported, record = model_input(fixed, freeze, usual, request.wish), GridRecord()
-        _tell_what_moves(imported.grid, request, freeze)
+        usual = networks.training_size or PAPER_GRID
+        fixed, freeze = (_footage(request.inputs.get(name)) for name in ("fixed", "freeze"))
+        imported = model_input(fixed, freeze, usual, request.wish, start_s=request.start, end_s=request.end)
+        record = GridRecord()
+        # Clips only: a grid folder's rows and columns are given as such.
+        if fixed is not None and bool(imported.grid.known[0].all()):
+            notify_of_moving_camera(imported.grid.frames[0])
+        if isinstance(freeze, Path):
+            notify_of_moving_things(freeze)
     names = ", ".join(path.name for path in request.inputs.values())
     record = replace(record, source=record.source or names)
-    save_grid(work.out / INPUT, imported.grid, record=record, storage="png", overwrite=True)
-    write_contact_sheet(work.out / PREVIEW, imported.grid)
+    save_grid(out / INPUT, imported.grid, record=record, storage="png", overwrite=True)
+    write_contact_sheet(out / PREVIEW, imported.grid)
     progress(1, 1)
     known = imported.grid.known
     return {"known_cells": int(known.sum()), "cells": known.numel()} | (
         {} if imported.corner_difference is None else {"corner_difference": round(imported.corner_difference, 4)}
     )
-
-
-def _tell_what_moves(grid: VideoGrid, request: JobRequest, freeze: Footage | None) -> None:
-    """Clips only: a grid folder's rows and columns are what they say."""
-    if request.fixed is not None and bool(grid.known[0].all()):
-        tell_of_moving_camera(grid.frames[0])
-    if isinstance(freeze, Path):
-        tell_of_moving_things(freeze)
 
 
 def _footage(path: Path | None) -> Footage | None:
@@ -135,34 +126,34 @@ def _footage(path: Path | None) -> Footage | None:
 def _generate_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
     if not networks.generator:
         return {"prompt": request.prompt}
-    asked = {"prompt": request.prompt, "steps": request.steps, "seed": request.seed, "models": networks.generator}
-    return asked if request.inputs else asked | {"wish": _finite(to_dict(request.wish))}
+    # Where it is computed, and in which order parts are on the GPU, does not decide the result.
+    sampling = {name: value for name, value in to_dict(request.settings).items() if name not in ("device", "offload")}
+    asked = {"prompt": request.prompt, "models": networks.generator, **sampling}
+    return asked if request.inputs else asked | {"wish": to_dict(request.wish)}
 
 
-def _generate(work: Work, progress: Progress) -> Figures:
-    request = work.request
-    stored = load_grid(work.out / INPUT) if request.inputs else None
+def _generate(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
+    stored = load_grid(out / INPUT) if request.inputs else None
     if stored is not None and bool(stored.grid.known.all()):
         grid = stored.grid
         progress(1, 1)
     else:
         pipe = FourDPipeline.from_pretrained(
-            request.model, recon=None, delta=request.delta, base=request.base, device=request.device
+            request.model, recon=None, delta=request.delta, base=request.base, device=request.settings.device
         )
-        settings = GenerationSettings(steps=request.steps, seed=request.seed, device=request.device)
         if stored is None:
-            grid = pipe.imagine(request.prompt, request.wish, settings=settings, progress=progress)
+            grid = pipe.imagine(request.prompt, request.wish, settings=request.settings, progress=progress)
         else:
-            grid = pipe.complete(stored.grid, request.prompt, settings=settings, progress=progress)
-    save_grid(work.out / GRID, grid, record=_generated(request, stored, grid), storage="png", overwrite=True)
-    write_contact_sheet(work.out / CONTACT, grid)
-    return {"views": grid.num_views, "times": grid.num_times}
+            grid = pipe.complete(stored.grid, request.prompt, settings=request.settings, progress=progress)
+    save_grid(out / GRID, grid, record=_generated(request, stored, grid), storage="png", overwrite=True)
+    write_contact_sheet(out / CONTACT, grid)
+    return {"views": grid.num_views, "frames": grid.num_times}
 
 
 def _generated(request: JobRequest, stored: StoredGrid | None, grid: VideoGrid) -> GridRecord:
     """Depth, if there was any, belonged to known cells only, unless nothing was generated."""
     if stored is None:
-        return GridRecord(caption=request.prompt, source=f"generated by {Path(request.model).name} from words")
+        return GridRecord(caption=request.prompt, source=f"generated by {Path(request.model).name} from a prompt")
     record = replace(stored.record, caption=request.prompt or stored.record.caption)
     if bool(stored.grid.known.all()):
         return record
@@ -174,40 +165,40 @@ def _generated(request: JobRequest, stored: StoredGrid | None, grid: VideoGrid) 
 
 
 def _reconstruct_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
-    return {"models": networks.reconstructor, "settings": to_dict(RECONSTRUCTION)}
+    return {"models": networks.reconstructor, "settings": to_dict(ReconstructSettings())}
 
 
-def _reconstruct(work: Work, progress: Progress) -> Figures:
-    request, stored = work.request, load_grid(work.out / GRID)
-    pipe = FourDPipeline.from_pretrained(None, recon=request.recon, device=request.device)
+def _reconstruct(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
+    stored = load_grid(out / GRID)
+    pipe = FourDPipeline.from_pretrained(None, recon=request.recon, device=request.settings.device)
     scene = pipe.reconstruct(stored.grid, progress=progress)
     source = f"reconstructed by {Path(request.recon).name} from: {stored.record.source}"
     words = {"caption": stored.record.caption, "source": source, "licence": stored.record.licence}
-    save_scene(work.out / SCENE, scene, **words, overwrite=True)
+    save_scene(out / SCENE, scene, **words, overwrite=True)
     overview = draw_overview(scene, stored.grid)
-    write_image(work.out / OVERVIEW, overview.picture)
+    write_image(out / OVERVIEW, overview.picture)
     return {"gaussians": sum(map(len, scene.steps)), "input_psnr_db": round(overview.psnr_db, 2)}
 
 
 # ---- render and page ----------------------------------------------------------------------------------
 
 
-def _render(work: Work, progress: Progress) -> Figures:
-    scene = load_scene(work.out / SCENE)
+def _render(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
+    scene = load_scene(out / SCENE)
     height, width = scene.cameras.image_size
     scale = max(1.0, MOVIE_PX / max(height, width))
-    options = MovieOptions(size=(round(height * scale), round(width * scale)), move_seconds=MOVE_SECONDS)
+    options = MovieOptions(size=(round(height * scale), round(width * scale)), camera_seconds=MOVE_SECONDS)
     plan = plan_movie(scene, "bullet", options=options)
-    write_movie(work.out / MOVIE, scene, plan, progress=progress)
+    write_movie(out / MOVIE, scene, plan, progress=progress)
     return {"frames": len(plan)}
 
 
-def _page(work: Work, progress: Progress) -> Figures:
-    scene, stored = load_scene(work.out / SCENE), load_grid(work.out / GRID)
-    options = PageOptions(title=stored.record.caption[:80] or "fourreal scene")
+def _page(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
+    scene, stored = load_scene(out / SCENE), load_grid(out / GRID)
+    options = PageOptions(title=stored.record.caption[:80])
     while True:
         try:
-            size = write_page(scene, work.out / PAGE, grid=stored.grid, options=options, progress=progress)
+            size = write_page(scene, out / PAGE, grid=stored.grid, options=options, progress=progress)
         except PageTooLarge as large:
             if large.keep < LEAST_KEPT:
                 raise
@@ -219,23 +210,18 @@ def _page(work: Work, progress: Progress) -> Figures:
     return {"megabytes": round(size / 1e6, 2), "keep": round(options.keep, 3)}
 
 
-def _finite(wish: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity; an open end is none."""
-    return {name: None if value == float("inf") else value for name, value in wish.items()}
-
-
 def _render_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
     return {"longer_side": MOVIE_PX, "move_seconds": MOVE_SECONDS}
 
 
 def _page_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
-    return {"max_mb": PageOptions().max_mb}
+    return {"max_mb": PAGE_DEFAULTS.max_mb}
 
 
 STAGES = (
-    Stage("import", (), (INPUT, PREVIEW), _import_settings, _import),
-    Stage("generate", (INPUT,), (GRID, CONTACT), _generate_settings, _generate),
-    Stage("reconstruct", (GRID,), (SCENE, OVERVIEW), _reconstruct_settings, _reconstruct),
-    Stage("render", (SCENE,), (MOVIE,), _render_settings, _render),
-    Stage("page", (SCENE, GRID), (PAGE,), _page_settings, _page),
+    Stage(name="import", reads=(), makes=(INPUT, PREVIEW), settings=_import_settings, run=_import),
+    Stage(name="generate", reads=(INPUT,), makes=(GRID, CONTACT), settings=_generate_settings, run=_generate),
+    Stage(name="reconstruct", reads=(GRID,), makes=(SCENE, OVERVIEW), settings=_reconstruct_settings, run=_reconstruct),
+    Stage(name="render", reads=(SCENE,), makes=(MOVIE,), settings=_render_settings, run=_render),
+    Stage(name="page", reads=(SCENE, GRID), makes=(PAGE,), settings=_page_settings, run=_page),
 )

@@ -1,4 +1,4 @@
-"""The table at the end of a run: what was made, where, in how long, with how much memory, and what to do next."""
+"""The table at the end of a run: results, where they are, time, memory, and what to do next."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def print_summary(report: RunReport) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 100, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("stage", "what", "where", "time", "memory"):
-        table.add_column(name, justify="right" if name in ("time", "memory") else "left", no_wrap=True)
-    for stage in report.stages:
-        where = "  ".join(_shown(report.out, name) for name in stage.record.outputs)
-        seconds = "kept" if stage.reused else f"{stage.record.seconds:.1f} s"
-        memory = "  ".join(f"{value / 1e3:.2f} GB" for value in stage.record.peak_mb.values())
-        table.add_row(stage.name, WHAT[stage.name], where, seconds, memory)
+    for column in ("stage", "what", "where", "time", "memory"):
+        table.add_column(column, justify="right" if column in ("time", "memory") else "left", no_wrap=True)
+    for name, record in report.stages.items():
+        where = "  ".join(_shown(report.out, output) for output in record.outputs)
+        seconds = "kept" if name in report.reused else f"{record.seconds:.1f} s"
+        memory = "  ".join(f"{value / 1e3:.2f} GB" for value in record.peak_mb.values())
+        table.add_row(name, WHAT[name], where, seconds, memory)
     console.print(f"{report.out}", highlight=False)
     console.print(table, highlight=False)
     for line in next_steps(report):
@@ -39,7 +39,7 @@ def print_summary(report: RunReport) -> None:
 
 
 def next_steps(report: RunReport) -> list[str]:
-    """What to look at and what to do with it, as far as this run got."""
+    """What to do with the results that this run has."""
     names = (PAGE, MOVIE, CONTACT, SCENE, GRID, PREVIEW)
     page, movie, contact, scene, grid, preview = (report.find(name) for name in names)
     steps = []

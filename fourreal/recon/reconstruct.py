@@ -1,6 +1,6 @@
 """`reconstruct`: a complete grid of frames becomes Gaussians for every time, cameras included.
 
-The world is the first view's camera frame; its unit is whatever the network chose, as no camera is
+The world is the first view's camera frame; its unit is arbitrary, as no camera is
 given. Memory is bounded by the windows (`windows.py`), not by the length of the grid.
 
 Source: 4Real-Video-V2, section 3.2; appendix C (frames at VGGT's standard size).
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -28,6 +27,7 @@ from fourreal.recon.lift import LiftSettings, lift_view
 from fourreal.recon.model import Prediction, ReconModel
 from fourreal.recon.overlap import shared_shares
 from fourreal.recon.pruning import WHITE_TOLERANCE, confident, merge_voxels, pixels, white_background
+from fourreal.recon.settings import DEFAULTS, ReconstructSettings
 from fourreal.recon.windows import Window, plan_windows
 
 # The losses are least where confidence is 0.2 over the error, so 1.5 stands for an error of 13 % of the scene.
@@ -35,46 +35,6 @@ LOW_CONFIDENCE = 1.5
 LOW_OVERLAP = 0.05
 SURE_FROM = 256
 """Pixels per side of the frames a network was made for, from which its own cameras are trusted."""
-
-
-@dataclass(frozen=True)
-class ReconstructSettings:
-    """How a grid is reconstructed.
-
-    Attributes:
-        window_times: times that see each other through temporal attention; 0 takes all at once.
-        window_overlap: times neighbouring windows share, besides the first time, which all see.
-        chunk_windows: windows that go through the network together; 0 takes all. Changes memory and
-            speed, never the result.
-        longest_side: frames with a longer side are scaled down to this many pixels; 0 takes the size
-            the network was made for.
-        min_opacity: Gaussians less opaque than this are dropped.
-        drop_least_confident: share of each time's pixels, least confident first, that is dropped.
-        drop_white_background: drop white pixels that hang together with the image border.
-        merge_voxel: side of the cubes Gaussians are merged in, as a share of the median depth of the
-            first time; 0 merges none.
-        precision: number format of the transformer blocks; the heads always use float32.
-        align: whether the views of the first time are made to agree by `align_views`, whose cameras then serve all
-            times, and the depth of every other time by `refit_depth`. never: the network's word is taken, as in the
-            paper. always: they are. auto: for networks made for frames below `SURE_FROM` pixels.
-    """
-
-    window_times: int = 8
-    window_overlap: int = 2
-    chunk_windows: int = 1
-    longest_side: int = 0
-    min_opacity: float = 0.02
-    drop_least_confident: float = 0.0
-    drop_white_background: bool = False
-    merge_voxel: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    align: Literal["never", "auto", "always"] = "never"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_opacity < 1 or not 0 <= self.drop_least_confident < 1:
-            raise InputError("min_opacity and drop_least_confident are shares from 0 to below 1")
-        if min(self.merge_voxel, self.longest_side, self.chunk_windows) < 0:
-            raise InputError("merge_voxel, longest_side and chunk_windows cannot be negative")
 
 
 @dataclass(frozen=True)
@@ -91,7 +51,7 @@ class _TimeGeometry:
 def reconstruct(
     model: ReconModel,
     grid: VideoGrid,
-    settings: ReconstructSettings = ReconstructSettings(),
+    settings: ReconstructSettings = DEFAULTS,
     progress: Progress = silent,
 ) -> GaussianSequence:
     """Gaussians for every time of a grid, and one camera per view for its images.
@@ -100,7 +60,7 @@ def reconstruct(
     confidence and pixel footprint.
 
     Args:
-        grid: complete; cameras it may have are not looked at.
+        grid: complete; its cameras, if any, are not used.
         progress: called after each chunk.
 
     Returns:
@@ -109,33 +69,34 @@ def reconstruct(
 
     Raises:
         InputError: cells are missing, there is one view only, a frame is all white, or the network's
-            answer is not finite.
+            prediction is not finite.
 
     Warns:
-        UserNote: the network is unsure of a view, or a view overlaps with no other.
+        UserNote: the confidence of a view is low, or it overlaps with no other.
     """
     _check(grid)
     size = network_size(grid.image_size, model, settings.longest_side)
     frames = resized(grid.frames, size)
-    windows = plan_windows(grid.num_times, settings.window_times, settings.window_overlap)
+    windows = plan_windows(grid.num_times, settings.window_frames, settings.window_overlap)
     steps: dict[int, Gaussians] = {}
-    doubts = _Doubts(grid.num_views)
-    cameras, aligned, voxel = None, None, 0.0
+    medians: list[Tensor] = []
+    cameras, shared, aligned, voxel = None, None, None, 0.0
     for time, geometry in _geometry(model, frames, windows, settings, progress):
         if time == 0 and aligns(model, settings):
             aligned = align_views(geometry.frames, geometry.depth, geometry.cameras)
         if aligned is not None:
-            geometry = _stood_on(aligned, geometry, time)
+            geometry = _with_alignment(aligned, geometry, time)
         if cameras is None:
             cameras = geometry.cameras
             voxel = settings.merge_voxel * float(geometry.depth.median())
-            doubts.add_overlap(shared_shares(geometry.depth, cameras))
-        doubts.add_confidence(geometry.confidence)
+            shared = shared_shares(geometry.depth, cameras)
+        medians.append(geometry.confidence.flatten(1).median(1).values.cpu())
         step = _gaussians(geometry, settings)
         steps[time] = (merge_voxels(step, voxel) if voxel > 0 else step).to("cpu")
         del geometry, step  # its tensors are views of a whole chunk's, which would outlive the next chunk's
     assert cameras is not None
-    doubts.warn()
+    assert shared is not None
+    _notify_of_doubts(medians, shared)
     ordered = tuple(steps[time] for time in range(grid.num_times))
     return GaussianSequence(ordered, grid.seconds.cpu(), cameras.resized(grid.image_size).to("cpu"))
 
@@ -146,8 +107,8 @@ def aligns(model: ReconModel, settings: ReconstructSettings) -> bool:
     return settings.align == "always" or (settings.align == "auto" and small)
 
 
-def _stood_on(aligned: AlignedViews, geometry: _TimeGeometry, time: int) -> _TimeGeometry:
-    """A time with the aligned cameras, and its depth brought to agree under them."""
+def _with_alignment(aligned: AlignedViews, geometry: _TimeGeometry, time: int) -> _TimeGeometry:
+    """A time with the aligned cameras, and its depth refitted to them."""
     factor = aligned.depth_factor if time == 0 else refit_depth(geometry.frames, geometry.depth, aligned)
     return replace(geometry, depth=geometry.depth * factor, cameras=aligned.cameras)
 
@@ -191,7 +152,7 @@ def _geometry(
     settings: ReconstructSettings,
     progress: Progress,
 ) -> Iterator[tuple[int, _TimeGeometry]]:
-    """What the network says about every time, in one world; the first time comes first."""
+    """Predictions for every time, in one world; the first time comes first."""
     device = next(model.parameters()).device
     size = settings.chunk_windows or len(windows)
     # The first window sets the cameras and the scale of all, so it goes alone.
@@ -247,7 +208,7 @@ def _predict(
     values = (prediction.poses[-1], prediction.depth, prediction.depth_confidence, prediction.gaussians)
     if not all(bool(torch.isfinite(value).all()) for value in values if value is not None):
         raise InputError(
-            "the network's answer holds NaN or infinity; its weights are damaged, "
+            "the network's prediction holds NaN or infinity; its weights are damaged, "
             "or the frames are beyond what it was made for (try precision float32)"
         )
     return prediction
@@ -273,7 +234,7 @@ def gaussians_from_geometry(
     confidence: Float[Tensor, "V H W"],
     cameras: Cameras,
 ) -> Gaussians:
-    """Geometry mode: a disc per pixel in the surface the depth describes, as opaque as the network is sure.
+    """Geometry mode: a disc per pixel in the surface the depth describes, as opaque as the prediction is certain.
 
     Confidence is 1 + e^x of the head's value x; the opacity is that value's sigmoid, `1 - 1 / confidence`.
     """
@@ -283,29 +244,19 @@ def gaussians_from_geometry(
     return replace(discs, opacities=(1 - 1 / confidence).reshape(-1).clamp(0, 1))
 
 
-class _Doubts:
-    """Collects reasons not to trust a result and says them once."""
+def _notify_of_doubts(medians: Sequence[Float[Tensor, "V"]], shared: Float[Tensor, "V"]) -> None:
+    """Notes on views that may be wrong.
 
-    def __init__(self, views: int) -> None:
-        self.medians: list[Tensor] = []
-        self.lonely: list[int] = []
-        self.views = views
-
-    def add_confidence(self, confidence: Float[Tensor, "V H W"]) -> None:
-        self.medians.append(confidence.flatten(1).median(1).values.cpu())
-
-    def add_overlap(self, shares: Float[Tensor, "V"]) -> None:
-        self.lonely = torch.nonzero(shares < LOW_OVERLAP).flatten().tolist()
-
-    def warn(self) -> None:
-        median = torch.stack(self.medians).median(0).values
-        unsure = torch.nonzero(median < LOW_CONFIDENCE).flatten().tolist()
-        if self.lonely:
-            notify(
-                f"confidence is low: {_named(self.lonely, self.views)} shows hardly anything that another view shows"
-            )
-        if unsure:
-            notify(f"confidence is low: the network is unsure of the depth of {_named(unsure, self.views)}")
+    Args:
+        medians: of every time's confidence, by view.
+        shared: share of each view that another view shows as well.
+    """
+    lonely = torch.nonzero(shared < LOW_OVERLAP).flatten().tolist()
+    unsure = torch.nonzero(torch.stack(list(medians)).median(0).values < LOW_CONFIDENCE).flatten().tolist()
+    if lonely:
+        notify(f"confidence is low: {_named(lonely, len(shared))} shows hardly anything that another view shows")
+    if unsure:
+        notify(f"confidence is low: the depth of {_named(unsure, len(shared))} is uncertain")
 
 
 def _named(indices: Sequence[int], total: int) -> str:

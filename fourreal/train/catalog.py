@@ -100,6 +100,6 @@ def _paced(stage: Any, pace: float) -> Any:
     return replace(
         stage,
         steps=scaled(stage.steps),
-        size=replace(stage.size, curriculum_steps=scaled(stage.size.curriculum_steps)),
+        mixture=replace(stage.mixture, curriculum_steps=scaled(stage.mixture.curriculum_steps)),
         optimiser=replace(stage.optimiser, warmup=scaled(stage.optimiser.warmup)),
     )

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fourreal.train.recipe import DraftRecipe, DraftStage, GridData, LoopConfig, OptimiserConfig
+from fourreal.data.mixture import MixtureConfig
+from fourreal.data.worlds import WorldConfig
+from fourreal.train.recipe import DraftRecipe, DraftStage, LoopConfig, OptimiserConfig
 from fourreal.video.draft.draft_model import DraftModel
 
 
 def mini() -> DraftRecipe:
     """For one CPU core and an hour."""
-    size = GridData(
-        4,
-        9,
-        (64, 64),
+    grids = MixtureConfig(
+        WorldConfig(views=4, frames=9, height=64, width=64, arc_deg=(5.0, 45.0), photo_textures=True),
         shares=(0.6, 0.35, 0.0, 0.05),
         pattern_shares=(1.0, 0.0, 0.0, 0.0),
-        arc_deg=(5.0, 45.0),
         fps_range=(5.0, 12.0),
     )
     muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.01, warmup=50, decay=1.0, convolutions=True)
     return DraftRecipe(
         "mini",
         stages=(
-            DraftStage("matching", 1000, 6, "matching", size, muon),
-            DraftStage("choice", 3000, 3, "choice", size, replace(muon, muon_lr=0.015, decay=0.9)),
+            DraftStage("matching", 1000, 6, "matching", grids, muon),
+            DraftStage("choice", 3000, 3, "choice", grids, replace(muon, muon_lr=0.015, decay=0.9)),
         ),
         loop=LoopConfig(micro_batch=6, ema=0.995, checkpoint_every=250, sample_every=500, piece_mb=15),
     )
@@ -33,12 +32,13 @@ def mini() -> DraftRecipe:
 def tiny() -> DraftRecipe:
     """For tests: seconds, and nothing learnt."""
     plain = OptimiserConfig("muon", lr=1e-3, warmup=2, convolutions=True)
-    size = GridData(3, 4, (16, 16), shares=(1.0, 0.0, 0.0, 0.0), antialias=False, photo_textures=False)
+    worlds = WorldConfig(views=3, frames=4, height=16, width=16, antialias=False)
+    grids = MixtureConfig(worlds, shares=(1.0, 0.0, 0.0, 0.0))
     return DraftRecipe(
         "tiny",
         stages=(
-            DraftStage("matching", 4, 2, "matching", size, plain),
-            DraftStage("choice", 4, 2, "choice", size, plain),
+            DraftStage("matching", 4, 2, "matching", grids, plain),
+            DraftStage("choice", 4, 2, "choice", grids, plain),
         ),
         loop=LoopConfig(
             micro_batch=2, precision="float32", ema=0.9, checkpoint_every=3, sample_every=10, plot_every=10, log_every=1

@@ -19,7 +19,7 @@ from fourreal.data.mixture import GridMixture
 from fourreal.data.sample import Cell, GridSample
 from fourreal.data.shards import ShardMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
-from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
+from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_world
 from fourreal.eval.image_metrics import moving_mask, psnr
 from fourreal.train.draft_losses import composing_losses, distance_of, matching_losses
 from fourreal.train.flow_truth import (
@@ -36,12 +36,12 @@ from fourreal.train.flow_truth import (
 )
 from fourreal.train.recipe import DraftRecipe
 from fourreal.train.task import Losses, SheetWriter
-from fourreal.train.video_task import mixture_config
 from fourreal.video.draft.draft_model import DraftModel, draft_cells
 from fourreal.video.draft.draft_weights import load_draft, save_draft
 
 SHOWN_SEEDS = range(HELD_OUT_SEEDS + 10_000, HELD_OUT_SEEDS + 10_008)
 """Worlds that no training sees and no table is measured on."""
+SHOWN_ARC_DEG = (5.0, 35.0)
 SHEETS = 2
 
 
@@ -69,7 +69,7 @@ class DraftTask:
         return dict(self.model.named_parameters())
 
     def mixture(self, stage: int) -> Mixture:
-        config = mixture_config(self.recipe.stages[stage].size, self.recipe.loop.seed * 100 + stage)
+        config = replace(self.recipe.stages[stage].mixture, seed=self.recipe.loop.seed * 100 + stage)
         return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
 
     def losses(self, samples: Sequence[TrainingGrid], stage: int, step: int, indices: Sequence[int]) -> Losses:
@@ -169,8 +169,7 @@ class DraftTask:
 
     @cached_property
     def _held_out(self) -> list[GridSample]:
-        size = self.recipe.stages[-1].size
-        config = WorldConfig(size.views, size.times, size.image_size, fps=size.fps, arc_deg=(5.0, 35.0))
+        config = replace(self.recipe.stages[-1].mixture.worlds, arc_deg=SHOWN_ARC_DEG, photo_textures=False)
         return [render_world(make_world(config, seed)) for seed in SHOWN_SEEDS]
 
 

@@ -6,13 +6,13 @@ gradients of activations, and one for the gradients of weights in the share of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fourreal.train.recipe import VideoRecipe, VideoStage
 from fourreal.video.arrangements import trains
 from fourreal.video.hardware import DeviceSpec
 from fourreal.video.model_shape import ModelShape, named_shape
-from fourreal.video.plan import GridSize, plan_generation
+from fourreal.video.plan import plan_generation
 from fourreal.video.transformer import ViewTimeTransformer
 
 BLOCK_BYTES = 60
@@ -53,8 +53,8 @@ def _stage_cost(
     recipe: VideoRecipe, stage: VideoStage, shape: ModelShape, share: float, gpus: int, device: DeviceSpec
 ) -> StageCost:
     share = 1.0 if stage.trains == "all" else share
-    views = 1 if stage.data == "videos" else stage.size.views
-    plan = plan_generation(shape, GridSize(views, stage.size.times, *stage.size.image_size), device)
+    views = 1 if stage.data == "videos" else stage.mixture.worlds.views
+    plan = plan_generation(shape, replace(stage.mixture.worlds.shape, views=views), device)
     again = recipe.loop.gradient_checkpointing
     flops = plan.pass_flops * (2 + again + share) * stage.batch
     values = 4 + share * (4 + 8 + (4 if recipe.loop.ema else 0))  # weights, gradients, two moments, average

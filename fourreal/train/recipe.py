@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fourreal.core.errors import InputError
+from fourreal.data.mixture import MixtureConfig
 from fourreal.recon.config import ReconConfig
 from fourreal.video.trainable import What
 
@@ -72,24 +73,6 @@ class LoopConfig:
 
 
 @dataclass(frozen=True)
-class GridData:
-    """The size of a stage's samples and what they show; see `MixtureConfig` for the shares."""
-
-    views: int
-    times: int
-    image_size: tuple[int, int]
-    fps: float = 8.0
-    shares: tuple[float, float, float, float] = (0.4, 0.2, 0.2, 0.2)
-    pattern_shares: tuple[float, float, float, float] = (0.55, 0.15, 0.15, 0.15)
-    curriculum_steps: int = 0
-    arc_deg: tuple[float, float] = (10.0, 80.0)
-    texture_loudness: float = 1.0
-    antialias: bool = True
-    photo_textures: bool = True
-    fps_range: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
 class VideoStage:
     """A part of a video model's training.
 
@@ -97,6 +80,7 @@ class VideoStage:
         data: videos: single videos in two modes with random parts given. grids: the view-time mixture.
         trains: arrangement: what the paper trains of the arrangement (self-attention for the fused one). all.
         batch: samples in an optimiser step, over all processes.
+        mixture: its grids; the recipe's seed is set when it runs.
     """
 
     name: str
@@ -104,7 +88,7 @@ class VideoStage:
     steps: int
     batch: int
     trains: What
-    size: GridData
+    mixture: MixtureConfig
     optimiser: OptimiserConfig
 
 
@@ -156,6 +140,7 @@ class ReconStage:
         input_views: of the views of a sample, so many are shown to the network, evenly spread; all are rendered.
         trains: prefixes of parameter names; an empty prefix is everything.
         batch: samples in an optimiser step, over all processes.
+        mixture: its grids; the recipe's seed is set when it runs.
         rendered_views: of the views of a sample, so many are rendered, drawn anew each time; 0 renders all.
     """
 
@@ -165,7 +150,7 @@ class ReconStage:
     input_views: int
     trains: tuple[str, ...]
     losses: ReconLosses
-    size: GridData
+    mixture: MixtureConfig
     optimiser: OptimiserConfig
     rendered_views: int = 0
 
@@ -197,13 +182,14 @@ class DraftStage:
         learns: matching: where the pixels of one cell are in another. choice: what to make of the matches, which stay
             as they are.
         batch: grids in an optimiser step, over all processes.
+        mixture: its grids; the recipe's seed is set when it runs.
     """
 
     name: str
     steps: int
     batch: int
     learns: Literal["matching", "choice"]
-    size: GridData
+    mixture: MixtureConfig
     optimiser: OptimiserConfig
 
 

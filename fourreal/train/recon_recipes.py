@@ -6,9 +6,12 @@ Source: 4Real-Video-V2, section 3.2 "Training" and appendix C.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from fourreal.data.mixture import MixtureConfig
+from fourreal.data.worlds import training_worlds
 from fourreal.recon.config import ReconConfig, base, mini, tiny, vggt_1b
-from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, ReconLosses, ReconRecipe, ReconStage
+from fourreal.train.recipe import LoopConfig, OptimiserConfig, ReconLosses, ReconRecipe, ReconStage
 
 ONLY_STATIC = (0.0, 0.0, 0.0, 1.0)
 MIXED = (0.4, 0.3, 0.0, 0.3)
@@ -34,7 +37,7 @@ def vggt() -> ReconRecipe:
                 4,
                 (HEAD,),
                 RENDERING,
-                GridData(8, 1, (518, 518), shares=ONLY_STATIC),
+                _mixture(1, (518, 518), ONLY_STATIC),
                 OptimiserConfig("adamw", lr=2e-4, warmup=500, decay=1.0),
             ),
             ReconStage(
@@ -44,7 +47,7 @@ def vggt() -> ReconRecipe:
                 4,
                 (HEAD, TEMPORAL),
                 RENDERING,
-                GridData(8, 4, (518, 518), shares=MIXED),
+                _mixture(4, (518, 518), MIXED),
                 OptimiserConfig("adamw", lr=2e-5, warmup=500, decay=1.0),
             ),
         ),
@@ -81,10 +84,12 @@ def mini_recipe() -> ReconRecipe:
             replace(
                 geometry,
                 losses=replace(GEOMETRY, camera=camera, points=0.0),
-                size=replace(geometry.size, views=4, arc_deg=arcs),
+                mixture=_with_worlds(geometry.mixture, views=4, arc_deg=arcs),
             ),
-            replace(gaussians, losses=everything, rendered_views=3, size=replace(gaussians.size, arc_deg=arcs)),
-            replace(dynamic, losses=everything, rendered_views=2, size=replace(dynamic.size, arc_deg=arcs)),
+            replace(
+                gaussians, losses=everything, rendered_views=3, mixture=_with_worlds(gaussians.mixture, arc_deg=arcs)
+            ),
+            replace(dynamic, losses=everything, rendered_views=2, mixture=_with_worlds(dynamic.mixture, arc_deg=arcs)),
         ),
         loop=LoopConfig(
             micro_batch=4, precision="float32", checkpoint_every=200, sample_every=500, plot_every=50, piece_mb=15
@@ -105,7 +110,9 @@ def tiny_recipe() -> ReconRecipe:
                 stage,
                 input_views=2,
                 losses=replace(stage.losses, perceptual=0.0),
-                size=replace(stage.size, views=3, times=min(stage.size.times, 2), photo_textures=False),
+                mixture=_with_worlds(
+                    stage.mixture, views=3, frames=min(stage.mixture.worlds.frames, 2), photo_textures=False
+                ),
             )
             for stage in stages
         ),
@@ -121,6 +128,18 @@ def tiny_recipe() -> ReconRecipe:
     )
 
 
+def _mixture(
+    frames: int, size: tuple[int, int], shares: tuple[float, float, float, float], **worlds: Any
+) -> MixtureConfig:
+    """Eight views of the full variety of worlds."""
+    full = replace(training_worlds(), frames=frames, height=size[0], width=size[1], **worlds)
+    return MixtureConfig(full, shares=shares)
+
+
+def _with_worlds(mixture: MixtureConfig, **changes: Any) -> MixtureConfig:
+    return replace(mixture, worlds=replace(mixture.worlds, **changes))
+
+
 def _stages(
     size: tuple[int, int],
     steps: tuple[int, int, int],
@@ -131,8 +150,8 @@ def _stages(
     antialias: bool = True,
 ) -> tuple[ReconStage, ...]:
     """Backbone on still worlds; the head with it; then worlds that move. Views and times as in the paper."""
-    still = GridData(8, 1, size, shares=ONLY_STATIC, curriculum_steps=curriculum, antialias=antialias)
-    moving = replace(still, times=4, fps=4.0, shares=MIXED, curriculum_steps=0)
+    still = replace(_mixture(1, size, ONLY_STATIC, antialias=antialias), curriculum_steps=curriculum)
+    moving = _mixture(4, size, MIXED, fps=4.0, antialias=antialias)
     halved = {"lr": optimiser.lr / 2, "muon_lr": optimiser.muon_lr / 2}
     later = replace(optimiser, warmup=min(optimiser.warmup, 20), **halved)
     batch_of_moving = max(2, batch // 4)

@@ -43,7 +43,6 @@ from fourreal.recon.weights import load_vggt, save_model
 from fourreal.splat.rasterize import rasterize
 from fourreal.train.recipe import ReconRecipe, ReconStage
 from fourreal.train.task import Losses, SheetWriter
-from fourreal.train.video_task import mixture_config
 
 SHOWN_WORLDS = 2
 WHITE = 1.0
@@ -84,7 +83,7 @@ class ReconTask:
         return {name: p for name, p in self.model.named_parameters() if name.startswith(prefixes)}
 
     def mixture(self, stage: int) -> Mixture:
-        config = mixture_config(self.recipe.stages[stage].size, self.recipe.loop.seed * 100 + stage)
+        config = replace(self.recipe.stages[stage].mixture, seed=self.recipe.loop.seed * 100 + stage)
         return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
 
     def losses(self, samples: Sequence[TrainingGrid], stage: int, step: int, indices: Sequence[int]) -> Losses:
@@ -107,7 +106,7 @@ class ReconTask:
     @torch.no_grad()
     def show(self, stage: int, folder: Path | None, write_sheet: SheetWriter | None) -> Mapping[str, float]:
         chosen = self.recipe.stages[stage]
-        config = mixture_config(chosen.size, 0).worlds
+        config = chosen.mixture.worlds
         figures: dict[str, list[Tensor]] = {}
         for number in range(SHOWN_WORLDS):
             made = render_worlds([make_world(config, HELD_OUT_SEEDS + number)], self.device)[0]

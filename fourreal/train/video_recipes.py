@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fourreal.train.recipe import GridData, LoopConfig, OptimiserConfig, VideoRecipe, VideoStage
+from fourreal.data.mixture import MixtureConfig
+from fourreal.data.worlds import WorldConfig, training_worlds
+from fourreal.train.recipe import LoopConfig, OptimiserConfig, VideoRecipe, VideoStage
 
 
 def paper_v2() -> VideoRecipe:
@@ -67,7 +69,7 @@ def base() -> VideoRecipe:
                 steps=6000,
                 batch=64,
                 trains="all",
-                size=GridData(1, 13, (128, 128), curriculum_steps=3000),
+                mixture=MixtureConfig(_worlds(1, 13, (128, 128)), curriculum_steps=3000),
                 optimiser=muon,
             ),
             _grid_stage("short", 3000, 16, (8, 5, (128, 128)), muon, curriculum=3000),
@@ -82,13 +84,10 @@ def mini() -> VideoRecipe:
     muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.015, warmup=30)
     settling = replace(muon, warmup=0, decay=1.0)
     # Hours of a CPU teach completion, not invention: cells are always given, and few scenes stand still.
-    wide = GridData(
-        4,
-        9,
-        (64, 64),
+    wide = MixtureConfig(
+        _worlds(4, 9, (64, 64), arc_deg=(5.0, 35.0)),
         shares=(0.5, 0.3, 0.15, 0.05),
         pattern_shares=(0.6, 0.2, 0.2, 0.0),
-        arc_deg=(5.0, 35.0),
     )
     return VideoRecipe(
         name="mini",
@@ -106,7 +105,7 @@ def mini() -> VideoRecipe:
 def tiny() -> VideoRecipe:
     """For tests: seconds, and nothing learnt."""
     plain = OptimiserConfig("muon", lr=3e-3, warmup=2)
-    size = GridData(3, 5, (16, 16), antialias=False, photo_textures=False)
+    size = MixtureConfig(_worlds(3, 5, (16, 16), antialias=False, photo_textures=False))
     return VideoRecipe(
         name="tiny",
         scales="everything",
@@ -137,8 +136,13 @@ def _grid_stage(
     optimiser: OptimiserConfig,
     curriculum: int = 0,
 ) -> VideoStage:
-    data = GridData(*size, curriculum_steps=curriculum)
+    data = MixtureConfig(_worlds(*size), curriculum_steps=curriculum)
     return VideoStage(name, "grids", steps, batch, "arrangement", data, optimiser)
+
+
+def _worlds(views: int, frames: int, size: tuple[int, int], **changes: Any) -> WorldConfig:
+    """The full variety of worlds in a grid's shape."""
+    return replace(training_worlds(), views=views, frames=frames, height=size[0], width=size[1], **changes)
 
 
 def _own_model(heads: int, head_width: int, layers: int, ffn: int, text_dim: int) -> dict[str, Any]:

@@ -16,24 +16,23 @@ from torch import Tensor, nn
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.data.mixture import GridMixture, MixtureConfig
+from fourreal.data.mixture import GridMixture
 from fourreal.data.shards import ShardMixture
 from fourreal.data.single_videos import VideoMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
-from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_worlds
+from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_worlds
 from fourreal.eval.image_metrics import moving_mask, psnr
-from fourreal.train.recipe import GridData, VideoRecipe, VideoStage
+from fourreal.train.recipe import VideoRecipe
 from fourreal.train.task import Losses, SheetWriter
 from fourreal.video.codec import PixelTubelets, latent_known
 from fourreal.video.complete import complete_grid, read_prompt
 from fourreal.video.conditioning import MODES, prompt_for
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import PRESETS, RELEASED
 from fourreal.video.rectified_flow import TIMESTEPS, TrainingTimes, draw_sigmas, flow_loss, interpolate
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.text import NoTextEncoder, SmallTextEncoder, TextEncoder, TransformersTextEncoder
 from fourreal.video.trainable import trainable_parameters
-from fourreal.video.training_size import TrainingSize
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import mark_trained, save_delta
 
@@ -75,7 +74,7 @@ class VideoTask:
     def mixture(self, stage: int) -> Mixture:
         chosen = self.recipe.stages[stage]
         # Stages draw from different streams, or the second would repeat the first one's worlds.
-        config = mixture_config(chosen.size, self.recipe.loop.seed * 100 + stage)
+        config = replace(chosen.mixture, seed=self.recipe.loop.seed * 100 + stage)
         if chosen.data == "grids":
             return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
         return VideoMixture(config, self.generator.codec.temporal_stride)
@@ -109,7 +108,7 @@ class VideoTask:
         """Grids from their cross; single videos from their first frame."""
         chosen = self.recipe.stages[stage]
         single = chosen.data == "videos"
-        config = mixture_config(replace(chosen.size, views=1) if single else chosen.size, 0).worlds
+        config = replace(chosen.mixture.worlds, views=1) if single else chosen.mixture.worlds
         scores: dict[str, list[Tensor]] = {"psnr": [], "psnr_moving": []}
         for number in range(SHOWN_WORLDS):
             truth = render_worlds([make_world(config, HELD_OUT_SEEDS + number)], self.device)[0].grid.to("cpu")
@@ -135,7 +134,7 @@ class VideoTask:
         model.load_state_dict(weights)
         mark_trained(model, "grid" if chosen.data == "grids" else "video")
         generator = replace(
-            self.generator, transformer=model.eval(), shift=self.shift, training_size=_training_size(chosen)
+            self.generator, transformer=model.eval(), shift=self.shift, training_size=chosen.mixture.worlds.shape
         )
         whole = chosen.trains == "all" and chosen.data == "videos"
         if chosen.trains == "arrangement":
@@ -205,36 +204,9 @@ class VideoTask:
         return complete_grid(self.generator, given, read, settings, noise)
 
 
-def _training_size(stage: VideoStage) -> TrainingSize:
-    size = stage.size
-    return TrainingSize(size.views, size.times, *size.image_size, fps=size.fps, arc_deg=size.arc_deg)
-
-
 def _told(caption: str, kind: str) -> str:
     """A single video's prompt names its mode; a grid's does not, because it has both."""
     return prompt_for(caption, kind) if caption and kind in MODES else caption  # pyright: ignore[reportArgumentType]
-
-
-def mixture_config(size: GridData, seed: int) -> MixtureConfig:
-    """The mixture a stage's data say."""
-    worlds = WorldConfig(
-        views=size.views,
-        times=size.times,
-        image_size=size.image_size,
-        fps=size.fps,
-        arc_deg=size.arc_deg,
-        texture_loudness=size.texture_loudness,
-        antialias=size.antialias,
-        photo_textures=size.photo_textures,
-    )
-    return MixtureConfig(
-        worlds,
-        size.shares,
-        size.pattern_shares,
-        curriculum_steps=size.curriculum_steps,
-        fps_range=size.fps_range,
-        seed=seed,
-    )
 
 
 def new_generator(recipe: VideoRecipe) -> ViewTimeGenerator:

@@ -21,11 +21,11 @@ from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import encode_known
 from fourreal.video.conditioning import ContextMode, prompt_for
 from fourreal.video.draft.draft_model import draft_cells
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import Guidance, choose_guidance, guided
 from fourreal.video.offload import computing, on_device, transformer_on_device
 from fourreal.video.rectified_flow import TIMESTEPS, Prediction, integrate, noise_schedule, to_velocity
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.split_time import each_way, parts_of
 from fourreal.video.transformer import DRAFTED, KNOWN
 

@@ -1,28 +1,39 @@
 """`generate`: a `VideoGrid` with some cells known goes in, the complete grid comes out.
 
-Source: 4Real-Video-V2, section 3.1 and Figure 2.
+Grids larger than the model takes are generated in windows of bounded memory, finished cells known to the next.
+
+Source: 4Real-Video-V2, section 3.1 and Figure 2; 4Real-Video, section 3.3 ("Extending to a wider view and longer
+time": "we generate frames autoregressively, advancing along the time and view axes in a sliding window fashion").
 """
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
-from fourreal.core.progress import Progress, silent
+from fourreal.core.progress import Progress, part_of, silent
 from fourreal.video.codec import frames_of_latents, latent_known, padded_times
 from fourreal.video.complete import complete_grid, drafted_alone, read_prompt
-from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.hardware import DeviceSpec, memory_gb
 from fourreal.video.model_shape import shape_of
-from fourreal.video.plan import GenerationPlan, GridSize, plan_generation
-from fourreal.video.split_time import parts_of
+from fourreal.video.plan import GenerationPlan, largest_window, plan_generation
+from fourreal.video.settings import DEFAULTS, GenerationSettings
+from fourreal.video.split_time import each_way, parts_of
 from fourreal.video.weights import require_trained
+from fourreal.video.windows import WindowSize, plan_windows
+
+TRAINED_VIEWS, TRAINED_FRAMES = 8, 61
+"""Largest grids of the papers' training. Source: 4Real-Video-V2, appendix B ("Training details")."""
 
 
 def generate(
@@ -30,36 +41,74 @@ def generate(
     grid: VideoGrid,
     prompt: str = "",
     *,
+    window: WindowSize | None = None,
     settings: GenerationSettings = DEFAULTS,
     progress: Progress = silent,
 ) -> VideoGrid:
-    """Fill in every cell of a grid that is not known.
+    """Fill in every cell of a grid that is not known; known cells stay bit for bit.
 
     Any pattern of known cells works: a row, a column, a cross, blocks, none. A column that all views
-    know at a later time is served by running time outward from it. Grids larger than the model takes
-    go to `extend`.
+    know at a later time is served by running time outward from it. The transformer and the codec never see
+    more than a window.
 
     Args:
-        progress: told after every sampling step.
+        window: left out, the largest that fits the device and the model, up to its training size.
+        progress: called after every sampling step.
 
     Raises:
-        InputError: the grid does not fit the model or the machine, the weights were not trained for
-            it, a prompt or guidance without its counterpart, or NaN while sampling.
+        InputError: the window does not fit the model or the machine or cannot slide, the weights were not
+            trained for it, a prompt or guidance without its counterpart, or NaN while sampling.
     """
     if bool(grid.known.all()):
         return grid
-    check_trained(model, grid.num_views, references=bool(grid.known.any()), settings=settings)
+    window = window or default_window(model, grid, settings)
+    several = window.views < grid.num_views or window.frames < grid.num_times
+    check_trained(model, grid.num_views, references=several or bool(grid.known.any()), settings=settings)
     grid = drafted_alone(model, grid)
     if bool(grid.known.all()):
         return grid
-    plan_for(model, GridSize(grid.num_views, grid.num_times, *grid.image_size), settings).require()
-    tell_what_is_not_used(grid, model.codec.temporal_stride)
+    views, frames = min(window.views, grid.num_views), min(window.frames, grid.num_times)
+    plan_for(model, GridShape.of(views, frames, grid.image_size), settings).require()
+    stride = model.codec.temporal_stride
+    notify_unused(grid, stride)
     read = read_prompt(model, prompt, settings, whole_grid=grid.num_views > 1)
     generator = torch.Generator().manual_seed(settings.seed)
-    return complete_grid(model, grid, read, settings, generator, progress)
+    count = sum(len(plan_windows(part.known, window, stride)) for part in parts_of(grid, stride))
+    numbers = itertools.count()
+
+    def slide(part: VideoGrid) -> Float[Tensor, "V T 3 H W"]:
+        frames, known = part.frames.clone(), part.known.clone()
+        for place in plan_windows(part.known, window, stride):
+            rows, columns = list(place.views), slice(place.start, place.stop)
+            cells = VideoGrid(frames[rows][:, columns], known[rows][:, columns], part.seconds[columns])
+            report = part_of(progress, next(numbers), count)
+            frames[rows, columns] = complete_grid(model, cells, read, settings, generator, report).frames
+            known[rows, columns] = True
+        return frames
+
+    frames_done = each_way(grid, stride, slide)
+    frames_done = torch.where(grid.known[:, :, None, None, None], grid.frames, frames_done)
+    return VideoGrid.complete(frames_done, grid.seconds, grid.cameras)
 
 
-def plan_for(model: ViewTimeGenerator, size: GridSize, settings: GenerationSettings) -> GenerationPlan:
+def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: GenerationSettings) -> WindowSize:
+    """The largest window that fits the device and the model, at most what the model was trained on.
+
+    A model that does not say is taken to have seen the papers' grids.
+    """
+    trained = model.training_size
+    views, frames = (TRAINED_VIEWS, TRAINED_FRAMES) if trained is None else (trained.views, trained.frames)
+    size = GridShape.of(min(grid.num_views, views), min(grid.num_times, frames), grid.image_size)
+    found = largest_window(shape_of(model), size, spec_of(settings), settings.offload)
+    if found is None:
+        plan_for(model, replace(size, views=1, frames=5), settings).require()
+        raise AssertionError("a plan without problems is a window that fits")
+    stride = model.codec.temporal_stride
+    frames = found.frames if grid.num_times == found.frames else stride * ((found.frames - 1) // stride) + 1
+    return WindowSize(found.views, -(-(frames - 1) // stride) * stride + 1)
+
+
+def plan_for(model: ViewTimeGenerator, size: GridShape, settings: GenerationSettings) -> GenerationPlan:
     """The plan of a generation on this machine; its seconds are a guess, because nothing is measured."""
     return plan_generation(shape_of(model), size, spec_of(settings), steps=settings.steps, offload=settings.offload)
 
@@ -71,7 +120,7 @@ def spec_of(settings: GenerationSettings) -> DeviceSpec:
 
 
 def check_trained(model: ViewTimeGenerator, views: int, *, references: bool, settings: GenerationSettings) -> None:
-    """Refuse weights that cannot do what is asked for.
+    """Refuse weights that were not trained for the task.
 
     Args:
         references: whether any known cell is to guide the others.
@@ -87,12 +136,12 @@ def check_trained(model: ViewTimeGenerator, views: int, *, references: bool, set
         )
 
 
-def tell_what_is_not_used(grid: VideoGrid, stride: int) -> None:
-    """Warn of padding, and of known frames that a latent shares with unknown ones."""
+def notify_unused(grid: VideoGrid, stride: int) -> None:
+    """Notes on padding, and on known frames that a latent shares with unknown ones."""
     parts = parts_of(grid, stride)
-    for times in sorted({part.num_times for part in parts if padded_times(part.num_times, stride) != part.num_times}):
+    for frames in sorted({part.num_times for part in parts if padded_times(part.num_times, stride) != part.num_times}):
         notify(
-            f"{times} frames are not {stride}k + 1: the last one is repeated up to {padded_times(times, stride)} and "
+            f"{frames} frames are not {stride}k + 1: the last one is repeated up to {padded_times(frames, stride)} and "
             "the result cut back"
         )
     idle = sum(int((part.known & ~_guiding(part.known, stride)).sum()) for part in parts)

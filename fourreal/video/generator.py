@@ -16,14 +16,15 @@ import torch
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.configs import from_dict, read_json, to_dict
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import Codec, load_codec
 from fourreal.video.draft.draft_model import DraftModel
 from fourreal.video.draft.draft_weights import load_draft, save_draft
 from fourreal.video.image_encoder import ImageEncoder, load_image_encoder
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.quantize import is_quantized, quantize_blocks
+from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
-from fourreal.video.training_size import TrainingSize
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import load_model
 
@@ -38,9 +39,6 @@ clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as 
 DraftUse = Literal["alone", "reference"]
 """What becomes of the draft of an unknown cell. alone: it is the answer, and the transformer makes the cells that have
 none. reference: the transformer is given it and answers for every cell."""
-
-WeightType = Literal["float32", "bfloat16", "float16", "int8"]
-"""Number format of the loaded weights. int8: the transformer's blocks in int8 (needs torchao), all else bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class ViewTimeGenerator:
     shift: float = 5.0
     pastes_first_frame: bool = False
     image_encoder: ImageEncoder | None = None
-    training_size: TrainingSize | None = None
+    training_size: GridShape | None = None
     draft: DraftModel | None = None
     draft_use: DraftUse = "alone"
 
@@ -172,12 +170,12 @@ class ViewTimeGenerator:
         return "reference" if references else "none"
 
 
-def read_training_size(folder: Path) -> TrainingSize | None:
+def read_training_size(folder: Path) -> GridShape | None:
     """What a model folder says about its training grids; no weight is read. Raises InputError when it is damaged."""
     file = folder / "model_index.json"
     index = read_json(file) if file.is_file() else {}
     values = index.get("training_size") if isinstance(index, dict) else None
-    return None if values is None else from_dict(TrainingSize, values, f"{file}: training_size")
+    return None if values is None else from_dict(GridShape, values, f"{file}: training_size")
 
 
 def _draft_use(folder: Path, named: Any) -> DraftUse:

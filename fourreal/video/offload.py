@@ -1,25 +1,19 @@
-"""Where the parts of a model are, and in which number format they compute.
+"""On which device the parts of a model are, and in which number format they compute.
 
-Text encoder, transformer and codec work one after another; a 14B transformer and the 5.7B text
-encoder beside it need not be on the GPU together.
+Text encoder, transformer and codec are used one after another; a 14B transformer and the 5.7B text
+encoder need not be on the GPU together.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from fourreal.core.devices import resolve_device
-
-Offload = Literal["none", "parts", "blocks"]
-"""none: everything stays on the device. parts: text encoder, transformer and codec are moved there
-in turn. blocks: the transformer's blocks, too, are moved there one by one; slow, least memory."""
-
-ComputeType = Literal["stored", "bfloat16", "float16"]
-"""stored: the format the weights are loaded in. The others: automatic mixed precision in that format."""
+from fourreal.video.settings import ComputeType, Offload
 
 Part = TypeVar("Part")
 
@@ -48,7 +42,7 @@ def transformer_on_device(transformer: Any, device: str, offload: Offload) -> It
     """Have the transformer (or, with "blocks", its working block) on the device; yields the device."""
     target = resolve_device(device)
     if offload == "blocks":
-        with _blocks_placed(transformer, target):
+        with _block_offload(transformer, target):
             yield target
         return
     transformer.to(target)
@@ -60,7 +54,7 @@ def transformer_on_device(transformer: Any, device: str, offload: Offload) -> It
 
 
 @contextlib.contextmanager
-def _blocks_placed(transformer: Any, target: torch.device) -> Iterator[None]:
+def _block_offload(transformer: Any, target: torch.device) -> Iterator[None]:
     from diffusers.hooks.hooks import HookRegistry
 
     transformer.to("cpu")

@@ -21,27 +21,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import latent_times
 from fourreal.video.hardware import DeviceSpec
 from fourreal.video.model_shape import ModelShape
-from fourreal.video.offload import Offload
+from fourreal.video.settings import Offload
 
 GB = 1e9
 RESERVE = 0.92
 """Share of a device's memory that can be planned with; the rest is the driver's and fragmentation's."""
-
-
-@dataclass(frozen=True)
-class GridSize:
-    """A grid to generate, in frames and pixels."""
-
-    views: int
-    frames: int
-    height: int
-    width: int
-
-    def __str__(self) -> str:
-        return f"{self.views} views x {self.frames} frames of {self.height}x{self.width}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ class GenerationPlan:
     """
 
     model: str
-    grid: GridSize
+    grid: GridShape
     device: DeviceSpec
     offload: Offload
     tokens: int
@@ -89,7 +77,7 @@ class GenerationPlan:
 
 def plan_generation(
     shape: ModelShape,
-    grid: GridSize,
+    grid: GridShape,
     device: DeviceSpec,
     *,
     steps: int = 16,
@@ -111,7 +99,7 @@ def plan_generation(
     return replace(plan, problems=tuple(problems), remedies=remedies)
 
 
-def largest_window(shape: ModelShape, grid: GridSize, device: DeviceSpec, offload: Offload) -> GridSize | None:
+def largest_window(shape: ModelShape, grid: GridShape, device: DeviceSpec, offload: Offload) -> GridShape | None:
     """The largest part of a grid, in cells, that can be generated in one piece; None when not even 1 x 5 fits."""
     frames = {min(grid.frames, 4 * k + 1) for k in range(1, latent_times(grid.frames) + 1)} | {grid.frames}
     sizes = [replace(grid, views=v, frames=f) for v in range(1, grid.views + 1) for f in frames]
@@ -142,7 +130,7 @@ def format_plan(plan: GenerationPlan) -> str:
     return "\n".join([*lines, "fits         yes"] if plan.fits else lines)
 
 
-def _cost(shape: ModelShape, grid: GridSize, device: DeviceSpec, passes: int, offload: Offload) -> GenerationPlan:
+def _cost(shape: ModelShape, grid: GridShape, device: DeviceSpec, passes: int, offload: Offload) -> GenerationPlan:
     tokens, frame_tokens, times = _tokens(shape, grid)
     flops = _pass_flops(shape, grid.views, times, frame_tokens)
     weights = shape.parameters * shape.bytes_per_value / GB
@@ -180,7 +168,7 @@ def _cost(shape: ModelShape, grid: GridSize, device: DeviceSpec, passes: int, of
     )
 
 
-def _tokens(shape: ModelShape, grid: GridSize) -> tuple[int, int, int]:
+def _tokens(shape: ModelShape, grid: GridShape) -> tuple[int, int, int]:
     """(tokens, tokens of a latent frame, latent times)."""
     times = latent_times(grid.frames, shape.codec.temporal_stride)
     rows = grid.height // (shape.codec.spatial_stride * shape.patch[1])
@@ -206,7 +194,7 @@ def _pass_flops(shape: ModelShape, views: int, times: int, frame_tokens: int) ->
     return shape.layers * (linear + attention)
 
 
-def _beyond_reach(shape: ModelShape, grid: GridSize) -> tuple[str, ...]:
+def _beyond_reach(shape: ModelShape, grid: GridShape) -> tuple[str, ...]:
     problems = []
     step = shape.frame_multiple
     if grid.height % step or grid.width % step:
@@ -228,7 +216,7 @@ def _beyond_reach(shape: ModelShape, grid: GridSize) -> tuple[str, ...]:
 
 
 def _remedies(
-    shape: ModelShape, grid: GridSize, device: DeviceSpec, offload: Offload, *, only_windows: bool
+    shape: ModelShape, grid: GridShape, device: DeviceSpec, offload: Offload, *, only_windows: bool
 ) -> tuple[str, ...]:
     room = RESERVE * device.memory_gb
     int8 = replace(shape, bytes_per_value=1)
@@ -249,6 +237,6 @@ def _remedies(
         window = largest_window(shape, grid, device, placement)
         if window is not None and window != grid:
             with_ = f" and offload '{placement}'" if placement != offload else ""
-            found.append(f"windows of {window.views} views x {window.frames} frames (extend){with_}")
+            found.append(f"windows of {window.views} views x {window.frames} frames{with_}")
             break
     return tuple(found)

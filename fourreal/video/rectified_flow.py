@@ -20,17 +20,11 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.progress import Progress, silent
+from fourreal.video.settings import Sampler
 
 Prediction = Literal["velocity", "sample"]
 """What a network's output means. velocity: noise - clean, as Wan's. sample: the clean latent itself, from which the
 sampler gets the velocity; for small models in pixel space."""
-
-Sampler = Literal["euler", "unipc"]
-"""euler: first order, exact for straight paths. unipc: diffusers' second-order multistep solver,
-as good with fewer steps where paths bend."""
-
-STEP_PRESETS = (4, 8, 16, 40)
-"""Numbers of sampling steps the paper reports. Source: 4Real-Video-V2, Table S2."""
 
 TIMESTEPS = 1000
 """Sigma 1 in the network's timestep units."""

@@ -18,17 +18,17 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import padded_times
 from fourreal.video.complete import ReadPrompt, complete_grid, read_prompt
 from fourreal.video.conditioning import ContextMode, prompt_for
 from fourreal.video.generate import check_trained, plan_for
-from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import choose_guidance, guided
 from fourreal.video.offload import computing, on_device, transformer_on_device
-from fourreal.video.plan import GridSize
 from fourreal.video.rectified_flow import TIMESTEPS, integrate, noise_schedule, to_velocity
+from fourreal.video.settings import DEFAULTS, GenerationSettings
 from fourreal.video.weights import require_trained
 
 
@@ -76,7 +76,7 @@ def generate_video(
     words = request.prompt
     if base.text_encoder.reads_text and not base.transformer.config["context_tokens"]:
         words = prompt_for(words, request.mode)
-    plan_for(base, GridSize(1, request.frames, *request.image_size), settings).require()
+    plan_for(base, GridShape.of(1, request.frames, request.image_size), settings).require()
     read = read_prompt(base, words, settings, whole_grid=False, mode=request.mode)
     if first_frame is not None and way in ("pasted", "channels"):
         require_trained(base.transformer, "video", allow_untrained=settings.allow_untrained)

@@ -12,21 +12,19 @@ import torch
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.core.progress import Progress, silent
-from fourreal.video.extend import extend
-from fourreal.video.generate import check_trained
-from fourreal.video.generation_settings import DEFAULTS, GenerationSettings
+from fourreal.core.grid_shape import GridShape
+from fourreal.core.progress import Progress, part_of, silent
+from fourreal.video.generate import check_trained, generate
 from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.plan import GridSize
+from fourreal.video.settings import DEFAULTS, GenerationSettings
 from fourreal.video.single_video import VideoRequest, generate_video
 
 
 def text_to_grid(
     model: ViewTimeGenerator,
     prompt: str,
-    size: GridSize,
+    shape: GridShape,
     *,
-    fps: float = 16.0,
     base: ViewTimeGenerator | None = None,
     settings: GenerationSettings = DEFAULTS,
     progress: Progress = silent,
@@ -36,44 +34,32 @@ def text_to_grid(
     Args:
         base: makes the two single videos; must take a first frame. Left out, the model itself does. A base
             for image-to-video only leaves the fixed-view video to the model.
-        progress: told of three stages as one count.
+        progress: called for three stages as one count.
 
     Raises:
         InputError: nothing can make a freeze-time video from a frame, before anything is generated; or as
-            `generate` and `extend`.
+            `generate`.
     """
     base = base or model
-    if not fps > 0:
-        raise InputError(f"fps must be positive; got {fps}")
-    if size.views > 1 and size.frames > 1 and base.first_frame == "none":
+    if shape.views > 1 and shape.frames > 1 and base.first_frame == "none":
         raise InputError(
             "this base model cannot start a video from a given frame, so there is no freeze-time video for the grid; "
             "give a base that can: Wan 2.2 TI2V, a Wan image-to-video model, or one of our own"
         )
-    if size.views > 1 and size.frames > 1:
-        check_trained(model, size.views, references=True, settings=settings)
-    seconds = torch.arange(size.frames, dtype=torch.float32) / fps
-    image_size = (size.height, size.width)
-    still = VideoRequest(prompt, "freeze_time", size.views, image_size)
-    moving = VideoRequest(prompt, "dynamic", size.frames, image_size)
-    stages = [_stage(progress, number) for number in range(3)]
+    if shape.views > 1 and shape.frames > 1:
+        check_trained(model, shape.views, references=True, settings=settings)
+    seconds = torch.arange(shape.frames, dtype=torch.float32) / shape.fps
+    still = VideoRequest(prompt, "freeze_time", shape.views, shape.image_size)
+    moving = VideoRequest(prompt, "dynamic", shape.frames, shape.image_size)
+    stages = [part_of(progress, number, 3) for number in range(3)]
     starter = model if base.first_frame == "channels" else base
-    if size.frames == 1:
+    if shape.frames == 1:
         column = generate_video(starter, still, settings=settings, progress=progress)
         return VideoGrid.complete(column[:, None], seconds)
-    row = generate_video(starter, moving, settings=settings, progress=progress if size.views == 1 else stages[0])
-    if size.views == 1:
+    row = generate_video(starter, moving, settings=settings, progress=progress if shape.views == 1 else stages[0])
+    if shape.views == 1:
         return VideoGrid.complete(row[None], seconds)
     column_settings, grid_settings = (replace(settings, seed=settings.seed + stage) for stage in (1, 2))
     column = generate_video(base, still, first_frame=row[0], settings=column_settings, progress=stages[1])
     cross = VideoGrid.from_inputs(fixed=row, freeze=column, seconds=seconds)
-    return extend(model, cross, prompt, settings=grid_settings, progress=stages[2])
-
-
-def _stage(progress: Progress, number: int, count: int = 3) -> Progress:
-    """Stages of different lengths count alike."""
-
-    def report(done: int, total: int) -> None:
-        progress(number * total + done, count * total)
-
-    return report
+    return generate(model, cross, prompt, settings=grid_settings, progress=stages[2])

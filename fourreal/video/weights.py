@@ -154,10 +154,18 @@ def mark_trained(model: ViewTimeTransformer, trained: Trained) -> None:
     model.register_to_config(trained=trained)
 
 
-def require_trained(model: ViewTimeTransformer, purpose: Trained = "grid", *, allow_untrained: bool = False) -> None:
-    """Refuse to generate with weights that were not trained for it.
+def is_trained(model: ViewTimeTransformer, purpose: Trained = "grid") -> bool:
+    """Whether the weights were trained for a purpose.
 
     A base video model has not been trained for grids, except in the arrangements that need no training.
+    """
+    trained: Trained = model.config["trained"]
+    training_free = purpose == "video" or model.config["arrangement"] in TRAINING_FREE
+    return purpose == "nothing" or trained == "grid" or (trained == "video" and training_free)
+
+
+def require_trained(model: ViewTimeTransformer, purpose: Trained = "grid", *, allow_untrained: bool = False) -> None:
+    """Refuse to generate with weights that were not trained for it, see `is_trained`.
 
     Args:
         purpose: "grid", or "video" for a single row or column.
@@ -166,12 +174,9 @@ def require_trained(model: ViewTimeTransformer, purpose: Trained = "grid", *, al
     Raises:
         InputError: the weights are not trained for the purpose; names the way out.
     """
-    trained: Trained = model.config["trained"]
-    enough = trained == "grid" or (
-        trained == "video" and (purpose == "video" or model.config["arrangement"] in TRAINING_FREE)
-    )
-    if enough or purpose == "nothing" or allow_untrained:
+    if allow_untrained or is_trained(model, purpose):
         return
+    trained: Trained = model.config["trained"]
     has = {"nothing": "random numbers", "video": "a video model's, with no view-time training"}[trained]
     raise InputError(
         f"the weights are {has}, so a generated {purpose} would be noise; train them first (`fourreal train --help` "

@@ -26,24 +26,25 @@ class WindowSize:
     """Sizes in views and frames.
 
     Attributes:
-        times, overlap_times: of the form stride * k + 1; the overlap of a single frame is the last
+        frames, overlap_frames: of the form stride * k + 1; the overlap of a single frame is the last
             finished one.
     """
 
     views: int = 8
-    times: int = 29
+    frames: int = 29
     overlap_views: int = 1
-    overlap_times: int = 1
+    overlap_frames: int = 1
 
     def check(self, stride: int) -> None:
         """Raises InputError unless windows of this size can slide."""
-        for name, frames in (("times", self.times), ("overlap_times", self.overlap_times)):
+        for name, frames in (("frames", self.frames), ("overlap_frames", self.overlap_frames)):
             if frames < 1 or (frames - 1) % stride:
                 raise InputError(f"a window's {name} must be of the form {stride}k + 1; got {frames}")
-        if not 0 < self.overlap_views < max(self.views, 2) or not self.overlap_times < max(self.times, 2):
+        if not 0 < self.overlap_views < max(self.views, 2) or not self.overlap_frames < max(self.frames, 2):
             raise InputError(
                 "windows must overlap by at least one view and one frame and still move on; got windows of "
-                f"{self.views} views x {self.times} frames overlapping by {self.overlap_views} and {self.overlap_times}"
+                f"{self.views} views x {self.frames} frames with overlaps of {self.overlap_views} and "
+                f"{self.overlap_frames}"
             )
 
 
@@ -69,10 +70,10 @@ def plan_windows(known: Bool[Tensor, "V T"], size: WindowSize, stride: int = 4) 
     """
     size.check(stride)
     views, times = known.shape
-    if (views > 1 and views > size.views == 1) or (times > 1 and times > size.times == 1):
-        raise InputError(f"windows of {size.views} views x {size.times} frames cannot cover {views} x {times}")
-    latents = (size.times - 1) // stride + 1
-    shared = (size.overlap_times - 1) // stride + 1
+    if (views > 1 and views > size.views == 1) or (times > 1 and times > size.frames == 1):
+        raise InputError(f"windows of {size.views} views x {size.frames} frames cannot cover {views} x {times}")
+    latents = (size.frames - 1) // stride + 1
+    shared = (size.overlap_frames - 1) // stride + 1
     spans = [
         (stride * first, min(stride * (last - 1) + 1, times))
         for first, last in _spans(latent_times(times, stride), latents, shared)

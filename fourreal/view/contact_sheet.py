@@ -1,7 +1,7 @@
 """A contact sheet: every cell of a grid in one picture, a row per view, a column per time.
 
-What a sheet leaves out or scales it says in its title line, so that a picture passed on by itself
-does not mislead. Cells that are not known are hatched, never black: black could be a frame.
+The title line of a sheet says what is left out or scaled. Cells that are not known are hatched, never black:
+black could be a frame.
 """
 
 from __future__ import annotations
@@ -14,40 +14,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.media import write_image
+from fourreal.view.settings import SHEET_DEFAULTS, SheetOptions
 
 PAPER, INK = 1.0, 0.15
 HATCH_LIGHT, HATCH_DARK, HATCH_PERIOD_PX = 0.86, 0.72, 12
 FONT_PX = 13
 
 
-@dataclass(frozen=True)
-class SheetOptions:
-    """How large a sheet may become.
-
-    Attributes:
-        max_cell_px: a cell whose longer side is larger is scaled down to this.
-        min_cell_px: a smaller one is enlarged by a whole factor towards this, pixels kept crisp.
-        max_views: show at most this many rows, evenly chosen, first and last included.
-        max_times: the same for columns.
-        gap_px: paper between cells.
-    """
-
-    max_cell_px: int = 192
-    min_cell_px: int = 128
-    max_views: int = 16
-    max_times: int = 16
-    gap_px: int = 3
-
-    def __post_init__(self) -> None:
-        if min(self.max_cell_px, self.min_cell_px, self.max_views, self.max_times) < 1 or self.gap_px < 0:
-            raise InputError(f"a contact sheet needs positive sizes and a gap of at least 0; got {self}")
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SheetLayout:
     """Where everything is on a sheet. Boxes are (top, left) in pixels; every cell has `cell_size`."""
 
@@ -65,10 +42,10 @@ class SheetLayout:
         return self.origin[0] + row * (height + self.gap_px), self.origin[1] + column * (width + self.gap_px)
 
 
-def sheet_layout(grid: VideoGrid, options: SheetOptions = SheetOptions()) -> SheetLayout:
+def sheet_layout(grid: VideoGrid, options: SheetOptions = SHEET_DEFAULTS) -> SheetLayout:
     """Choose rows, columns and scale, and place them."""
     views = tuple(linspace_indices(grid.num_views, options.max_views))
-    times = tuple(linspace_indices(grid.num_times, options.max_times))
+    times = tuple(linspace_indices(grid.num_times, options.max_frames))
     cell_size, scaling = _cell_size(grid.image_size, options)
     title = _title(grid, views, times, scaling)
     line = FONT_PX + 6
@@ -77,10 +54,18 @@ def sheet_layout(grid: VideoGrid, options: SheetOptions = SheetOptions()) -> She
     height = origin[0] + len(views) * (cell_size[0] + options.gap_px) + 1
     width = origin[1] + len(times) * (cell_size[1] + options.gap_px) + 1
     width = max(width, _text_width(title) + 8)
-    return SheetLayout(views, times, cell_size, origin, options.gap_px, (height, width), title)
+    return SheetLayout(
+        views=views,
+        times=times,
+        cell_size=cell_size,
+        origin=origin,
+        gap_px=options.gap_px,
+        size=(height, width),
+        title=title,
+    )
 
 
-def contact_sheet(grid: VideoGrid, options: SheetOptions = SheetOptions()) -> Float[Tensor, "3 H W"]:
+def contact_sheet(grid: VideoGrid, options: SheetOptions = SHEET_DEFAULTS) -> Float[Tensor, "3 H W"]:
     """Draw the sheet, sRGB in [0, 1]."""
     layout = sheet_layout(grid, options)
     sheet = torch.full((3, *layout.size), PAPER)
@@ -95,7 +80,7 @@ def contact_sheet(grid: VideoGrid, options: SheetOptions = SheetOptions()) -> Fl
     return sheet * (1 - ink) + INK * ink
 
 
-def write_contact_sheet(path: str | Path, grid: VideoGrid, options: SheetOptions = SheetOptions()) -> None:
+def write_contact_sheet(path: str | Path, grid: VideoGrid, options: SheetOptions = SHEET_DEFAULTS) -> None:
     """Write the sheet as a PNG, atomically."""
     write_image(path, contact_sheet(grid, options))
 
@@ -112,7 +97,7 @@ def _cell_size(source: tuple[int, int], options: SheetOptions) -> tuple[tuple[in
     if longer > options.max_cell_px:
         scale = options.max_cell_px / longer
         return (max(1, round(source[0] * scale)), max(1, round(source[1] * scale))), f"scaled to {scale:.0%}"
-    factor = max(1, options.min_cell_px // longer)
+    factor = max(1, min(options.min_cell_px, options.max_cell_px) // longer)
     return (source[0] * factor, source[1] * factor), f"enlarged x{factor}" if factor > 1 else ""
 
 

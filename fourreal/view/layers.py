@@ -1,6 +1,6 @@
-"""What a viewer draws: the splats of a moment and the cameras that saw them. The live viewer and the page share these.
+"""What a viewer draws: the splats of a moment and the input cameras, in the live viewer and in the page.
 
-Each layer stands on a `ViewerFrame` and has `show(seconds)`; showing what is already shown sends nothing.
+Each layer draws in a `ViewerFrame` and has `show(seconds)`; showing what is already shown sends nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIRST_COLOR, LAST_COLOR = (38, 99, 196), (214, 84, 38)
 def rig_of(scene: DynamicScene | None, grid: VideoGrid | None, cameras: Cameras | None = None) -> Cameras | None:
     """The cameras to show: those given, else the scene's own, else the grid's.
 
-    A reconstruction has a world of its own, so its cameras come before those its input came with.
+    A reconstruction has a world of its own, so its cameras come before those of its input.
 
     Raises:
         InputError: they do not fit the grid whose frames they are to show, or move in time without one.
@@ -100,7 +100,7 @@ class SplatLayer:
 
 
 class RigLayer:
-    """The input cameras as frusta, first one blue to last one orange, with the frame each saw at the time."""
+    """The input cameras as frusta, first one blue to last one orange, with the frame of each at the time."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class RigLayer:
 
 
 class GridWall:
-    """All views of one moment side by side on a wall: what there is to see of a grid without cameras."""
+    """All views of one moment side by side on a wall: for a grid without cameras."""
 
     def __init__(self, scene: viser.SceneApi, grid: VideoGrid, viewer_frame: ViewerFrame) -> None:
         self._grid, self._shown = grid, 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -22,48 +21,15 @@ from fourreal.core.progress import Progress, silent
 from fourreal.core.rotations import axis_angle_to_matrix, rigid
 from fourreal.splat.rasterize import rasterize
 from fourreal.view.layers import rig_of
+from fourreal.view.settings import MOVIE_DEFAULTS, MovieKind, MovieOptions
 from fourreal.view.smoothing import smooth
-from fourreal.view.view_time_path import Move, PathStart, Waypoint, cell_path, waypoints
+from fourreal.view.view_time_path import Move, Waypoint, cell_path, waypoints
 from fourreal.view.viewer_frame import world_up
-
-MovieKind = Literal["play", "freeze", "bullet", "sweep", "orbit"]
-"""The moves of `Move`, and orbit: the camera circles the scene (or swings, where the rig saw one side
-only) while time runs over and over."""
 
 SCENE_FPS = 24.0
 # A rig seen from the focus within this half angle has not seen the far side: swing instead of circling.
 ONE_SIDED_DEG = 75.0
 LEAST_SWING_DEG = 20.0
-
-
-@dataclass(frozen=True)
-class MovieOptions:
-    """Pace and size of a movie.
-
-    Attributes:
-        fps: frames per second of the file; None is 24 for a scene and the grid's own rate for a grid.
-        speed: how fast the scene's time runs, 1 is as it was.
-        move_seconds: how long the camera takes from the first view to the last, or once round.
-        size: (height, width); the cameras' own when None. Scenes only.
-        start: which view plays and which time freezes.
-        span_deg: how far an orbit goes; None circles what was seen from all sides and swings otherwise.
-    """
-
-    fps: float | None = None
-    speed: float = 1.0
-    move_seconds: float = 3.0
-    size: tuple[int, int] | None = None
-    start: PathStart = field(default_factory=PathStart)
-    span_deg: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.speed > 0 or not self.move_seconds > 0 or (self.fps is not None and not self.fps > 0):
-            raise InputError(
-                f"a movie needs a positive fps, speed and camera time; got fps {self.fps}, speed {self.speed}, "
-                f"move_seconds {self.move_seconds}"
-            )
-        if self.span_deg is not None and not 0 < self.span_deg <= 360:
-            raise InputError(f"an orbit spans more than 0 and up to 360 degrees; got {self.span_deg:g}")
 
 
 @dataclass(frozen=True)
@@ -93,12 +59,12 @@ def plan_movie(
     kind: MovieKind,
     *,
     cameras: Cameras | None = None,
-    options: MovieOptions = MovieOptions(),
+    options: MovieOptions = MOVIE_DEFAULTS,
 ) -> MoviePlan:
     """Decide camera and moment of every frame.
 
     Args:
-        cameras: the input cameras, one per view; a sequence brings its own.
+        cameras: the input cameras, one per view; left out, those of the scene.
 
     Raises:
         InputError: no cameras are known, or the move does not fit the scene.
@@ -111,7 +77,7 @@ def plan_movie(
     if kind == "orbit":
         plan = _orbit(scene, rig, options)
     else:
-        corners = waypoints(kind, len(rig), len(scene.seconds), options.start)
+        corners = waypoints(kind, len(rig), len(scene.seconds), options.view, options.stop_frame)
         plan = _along_rig(corners, rig, scene.seconds.cpu().float(), options)
     return replace(plan, seen_by=inputs)
 
@@ -138,18 +104,18 @@ def write_grid_movie(
     grid: VideoGrid,
     move: Move,
     *,
-    options: MovieOptions = MovieOptions(),
+    options: MovieOptions = MOVIE_DEFAULTS,
     progress: Progress = silent,
 ) -> list[Waypoint]:
-    """Write a way through a grid's own frames as an mp4; no scene is needed.
+    """Write a path through a grid's own frames as an mp4; no scene is needed.
 
     Returns:
         The (view, time) of every frame.
 
     Raises:
-        InputError: a cell on the way is not known, or the move does not fit the grid.
+        InputError: a cell on the path is not known, or the move does not fit the grid.
     """
-    cells = cell_path(waypoints(move, grid.num_views, grid.num_times, options.start))
+    cells = cell_path(waypoints(move, grid.num_views, grid.num_times, options.view, options.stop_frame))
     missing = sorted({cell for cell in cells if not bool(grid.known[cell])})
     if missing:
         raise InputError(
@@ -177,7 +143,7 @@ def _along_rig(
     for (view_a, time_a), (view_b, time_b) in itertools.pairwise(corners):
         span = float(seconds[time_b] - seconds[time_a])
         share = abs(view_b - view_a) / max(len(rig) - 1, 1)
-        duration = span / options.speed if span else share * options.move_seconds
+        duration = span / options.speed if span else share * options.camera_seconds
         steps = torch.arange(round(duration * fps)) / max(round(duration * fps), 1)
         # A camera that moves alone starts and stops gently; one that moves with the time keeps pace with it.
         along = steps if span else (1 - torch.cos(torch.pi * steps)) / 2
@@ -191,7 +157,7 @@ def _along_rig(
 def _orbit(scene: DynamicScene, rig: Cameras, options: MovieOptions) -> MoviePlan:
     fps, up, focus = options.fps or SCENE_FPS, world_up(rig), focus_point(rig)
     seconds = scene.seconds.cpu().float()
-    count = max(2, round(options.move_seconds * fps))
+    count = max(2, round(options.camera_seconds * fps))
     turn = torch.arange(count) / count
     if options.span_deg is None:
         half_angle = _half_angle_deg(rig, focus, up)

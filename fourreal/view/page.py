@@ -8,7 +8,6 @@ makes the worst case (nothing repeats) an eighth smaller.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,8 @@ from fourreal.core.gaussians import DynamicScene
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.view.layers import RigLayer, SplatLayer, rig_of
-from fourreal.view.viewer_frame import UpAxis, ViewerFrame
+from fourreal.view.settings import PAGE_DEFAULTS, PageOptions
+from fourreal.view.viewer_frame import ViewerFrame
 from fourreal.view.viser_server import set_first_look, solid_color, start_server, stop_server
 
 CENTER_STEP = 2.0**-10  # viewer units, a ten-thousandth of the viewing distance
@@ -41,51 +41,20 @@ class PageTooLarge(InputError):
         self.keep = keep
 
 
-@dataclass(frozen=True)
-class PageOptions:
-    """How a page looks and how large it may be.
-
-    Attributes:
-        title: the browser tab's.
-        max_mb: refuse to write a larger file (10^6 bytes).
-        keep: fraction of the Gaussians to embed, the most visible ones, see `thin`.
-        smooth: close the gaps between pixel-sized Gaussians, see `smoothing`; needs the input cameras.
-        speed: 1 plays in the scene's own time.
-        background: sRGB in [0, 1]; None is the page's white.
-        show_cameras: draw the input cameras as small frusta.
-        thumbnail_px: longer side of the frames in the frusta.
-        up: which world axis points up.
-    """
-
-    title: str = "fourreal scene"
-    max_mb: float = 25.0
-    keep: float = 1.0
-    smooth: bool = True
-    speed: float = 1.0
-    background: tuple[float, float, float] | None = None
-    show_cameras: bool = True
-    thumbnail_px: int = 96
-    up: UpAxis = "automatic"
-
-    def __post_init__(self) -> None:
-        if not self.max_mb > 0 or not self.speed > 0 or self.thumbnail_px < 1:
-            raise InputError(f"a page needs a positive size limit, speed and thumbnail size; got {self}")
-
-
 def write_page(
     scene: DynamicScene,
     path: str | Path,
     *,
     cameras: Cameras | None = None,
     grid: VideoGrid | None = None,
-    options: PageOptions = PageOptions(),
+    options: PageOptions = PAGE_DEFAULTS,
     progress: Progress = silent,
 ) -> int:
     """Write the page, atomically.
 
     Args:
-        cameras: the input cameras (one per view), for the first look and the frusta; a
-            sequence brings its own.
+        cameras: the input cameras (one per view), for the first look and the frusta; left
+            out, those of the scene.
         grid: frames to show in the frusta.
 
     Returns:
@@ -110,7 +79,7 @@ def _record(
     scene: DynamicScene, cameras: Cameras | None, grid: VideoGrid | None, options: PageOptions, progress: Progress
 ) -> bytes:
     viewer_frame = ViewerFrame.of(scene, cameras, options.up)
-    # Recordings can only be taken from a server; this one is on a free local port that nobody visits.
+    # Recordings can only be taken from a server; this one is on a free local port and has no visitors.
     server = start_server("127.0.0.1", 0)
     try:
         set_first_look(server, viewer_frame)
@@ -121,7 +90,7 @@ def _record(
             server.scene, scene, viewer_frame, seen_by=seen_by, keep=options.keep, grid_step=CENTER_STEP
         )
         layers: list[SplatLayer | RigLayer] = [splats]
-        if options.show_cameras and cameras is not None:
+        if options.cameras and cameras is not None:
             layers.append(RigLayer(server.scene, cameras, viewer_frame, grid, thumbnail_px=options.thumbnail_px))
         recording = server.get_scene_serializer()
         moments = scene.seconds.tolist()
@@ -136,11 +105,13 @@ def _record(
         html = recording.as_html()
     finally:
         stop_server(server)
-    return html.replace("<title>Viser</title>", f"<title>{_escaped(options.title)}</title>", 1).encode()
+    return html.replace(
+        "<title>Viser</title>", f"<title>{_escaped(options.title or 'fourreal scene')}</title>", 1
+    ).encode()
 
 
 def _refuse_hopeless(scene: DynamicScene, options: PageOptions) -> None:
-    """Say no before minutes of compression when even the best case is too large."""
+    """Refuse before minutes of compression when even the best case is too large."""
     embedded = options.keep * sum(len(scene.at(seconds)) for seconds in scene.seconds.tolist())
     least_mb = CLIENT_MB + embedded * LEAST_BYTES_PER_GAUSSIAN / 1e6
     if least_mb > options.max_mb:

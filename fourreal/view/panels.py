@@ -10,14 +10,15 @@ import numpy as np
 
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import to_uint8
-from fourreal.view.contact_sheet import SheetOptions, contact_sheet
+from fourreal.view.contact_sheet import contact_sheet
 from fourreal.view.layers import cell_picture, nearest
+from fourreal.view.settings import SheetOptions
 
 if TYPE_CHECKING:
     import viser
 
 PANEL_PX = 448
-PANEL_SHEET = SheetOptions(max_cell_px=128, min_cell_px=64, max_views=8, max_times=8)
+PANEL_SHEET = SheetOptions(max_cell_px=128, min_cell_px=64, max_views=8, max_frames=8)
 SHORTEST_STEP_S = 1 / 60
 
 

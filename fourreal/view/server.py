@@ -1,6 +1,6 @@
 """The live viewer: a scene, its cameras and its grid in a browser, moment by moment.
 
-Listens on this machine only unless told otherwise. What is shown stands on a `ViewerFrame`; click a
+Listens on this machine only unless told otherwise. Coordinates are those of a `ViewerFrame`; click a
 camera to look through it.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import webbrowser
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,44 +20,12 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.rotations import quat_to_matrix
 from fourreal.view.layers import GridWall, RigLayer, SplatLayer, rig_of
 from fourreal.view.panels import GridPanel, TimePanel
-from fourreal.view.viewer_frame import UP_AXES, UpAxis, ViewerFrame, axis_direction, fov_y_deg
+from fourreal.view.settings import UP_AXES, VIEWER_DEFAULTS, UpAxis, ViewerOptions
+from fourreal.view.viewer_frame import ViewerFrame, axis_direction, fov_y_deg
 from fourreal.view.viser_server import set_first_look, solid_color, start_server, stop_server
 
 if TYPE_CHECKING:
     import viser
-
-
-@dataclass(frozen=True)
-class ViewerOptions:
-    """How the viewer starts.
-
-    Attributes:
-        port: where to listen; the next free one is taken when it is in use, 0 takes any.
-        host: 127.0.0.1 is seen from this machine only, 0.0.0.0 from the network.
-        open_browser: show it at once.
-        max_gaussians: draw at most so many at a time, the most visible ones; browsers choke on more.
-        background: sRGB in [0, 1].
-        smooth: close the gaps between pixel-sized Gaussians, see `smoothing`; needs the input cameras.
-        speed: 1 plays in the scene's own time.
-        up: which world axis points up; the visitor can change it.
-        thumbnail_px: longer side of the frames in the frusta.
-    """
-
-    port: int = 8080
-    host: str = "127.0.0.1"
-    open_browser: bool = True
-    max_gaussians: int = 500_000
-    background: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    smooth: bool = True
-    speed: float = 1.0
-    up: UpAxis = "automatic"
-    thumbnail_px: int = 192
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise InputError(f"a port is a number from 0 to 65535; got {self.port}")
-        if self.max_gaussians < 1 or self.thumbnail_px < 1 or not self.speed > 0:
-            raise InputError(f"a viewer needs a positive Gaussian limit, speed and thumbnail size; got {self}")
 
 
 def serve(
@@ -66,7 +33,7 @@ def serve(
     scene: DynamicScene | None = None,
     grid: VideoGrid | None = None,
     cameras: Cameras | None = None,
-    options: ViewerOptions = ViewerOptions(),
+    options: ViewerOptions = VIEWER_DEFAULTS,
 ) -> Viewer:
     """Start a viewer of a scene, of a grid, or of a scene with the grid it was made from.
 
@@ -80,7 +47,7 @@ def serve(
     rig = rig_of(scene, grid, cameras)
     solid_color(options.background)
     viewer = Viewer(scene, grid, rig, options)
-    if options.open_browser:
+    if options.open:
         webbrowser.open(viewer.url)
     return viewer
 
@@ -92,10 +59,10 @@ class Viewer:
         server: the viser server, for adding things of one's own.
         time: the time panel; `viewer.time.slider.value = 3` shows step 3 everywhere.
         grid_panel: the grid's frames, when there is a grid.
-        viewer_frame: where the scene's world sits in the viewer's.
+        viewer_frame: transform from the scene's world to the viewer's.
         layers: everything that follows the time.
         rig_layer: the frusta, when cameras are known.
-        notes: sentences a user should see, e.g. that not all Gaussians are drawn.
+        notes: sentences for the user, e.g. that not all Gaussians are drawn.
     """
 
     def __init__(
@@ -158,14 +125,14 @@ class Viewer:
         return self.time.slider.value
 
     def show_step(self, index: int) -> None:
-        """Show a moment to everybody who is looking. Raises InputError when there is no such step."""
+        """Show a moment to all visitors. Raises InputError when there is no such step."""
         last = self.time.slider.max
         if not 0 <= index <= last:
             raise InputError(f"step {index} was asked for; there are steps 0 to {last}")
         self.time.slider.value = index
 
     def look_through(self, client: viser.ClientHandle, view: int) -> None:
-        """Put one visitor's camera where an input camera stands, and the frusta out of its way."""
+        """Move one visitor's camera to an input camera, and hide the frusta."""
         assert self.rig_layer is not None
         camera = self.rig_layer.cameras_at(self.time.seconds)[view]
         quat, position = (values[0] for values in self.viewer_frame.poses(camera.reshape(1)))

@@ -9,7 +9,6 @@ the distance to it `FRAME_DISTANCE`. Axes keep their directions; which one is up
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,28 +20,26 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.gaussians import DynamicScene, Gaussians
 from fourreal.core.rotations import matrix_to_quat, quat_to_matrix
 from fourreal.splat.sh import view_colors
+from fourreal.view.settings import UpAxis
 
 FRAME_DISTANCE = 10.0
 STEP_FORWARD, STEP_BACK = 0.8, 2.2
 SNAP_TO_AXIS_DEG = 40.0
 
-UpAxis = Literal["automatic", "x", "-x", "y", "-y", "z", "-z"]
-"""Which world axis points up; automatic: what is up for the input cameras, see `world_up`, or z without any."""
-UP_AXES: tuple[UpAxis, ...] = ("automatic", "x", "-x", "y", "-y", "z", "-z")
-# Covariances travel as float16: below the first its steps are too coarse for a shape (and the splat
+# Covariances are sent as float16: below the first its steps are too coarse for a shape (and the splat
 # is far below a pixel), beyond the second they overflow.
 SMALLEST_STD, LARGEST_STD = 1e-3, 240.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViewerFrame:
-    """Where a scene's world sits in the viewer's: `x_viewer = scale * (x - origin)`.
+    """Transform from a scene's world to the viewer's: `x_viewer = scale * (x - origin)`.
 
     Attributes:
         origin: world point that becomes the viewer frame's origin, what the cameras look at.
         scale: viewer units per world unit.
         up: unit direction, the same in both worlds.
-        eye: where the viewer first stands, viewer units; it looks at the origin.
+        eye: first position of the viewer, viewer units; it looks at the origin.
         fov_y_deg: its vertical field of view.
     """
 
@@ -54,10 +51,9 @@ class ViewerFrame:
 
     @classmethod
     def of(cls, scene: DynamicScene | None, cameras: Cameras | None, up: UpAxis = "automatic") -> ViewerFrame:
-        """The viewer frame by what there is to go by; `up` overrules what the cameras say.
+        """The viewer frame of a scene, of cameras, or of both; `up` overrules the up of the cameras.
 
-        With cameras alone there is nothing to see but them: then the viewer stands behind and above
-        them. With nothing at all it looks along +y.
+        With cameras alone the viewer is behind and above them. With nothing at all it looks along +y.
         """
         if cameras is not None:
             viewer_frame = cls.for_cameras(cameras)
@@ -65,7 +61,7 @@ class ViewerFrame:
             behind = viewer_frame.eye * STEP_BACK + viewer_frame.up * 0.5 * FRAME_DISTANCE
             return viewer_frame if scene is not None else replace(viewer_frame, eye=behind, fov_y_deg=60.0)
         eye, z_up = torch.tensor([0.0, -FRAME_DISTANCE, 0.0]), axis_direction("z")
-        viewer_frame = cls(torch.zeros(3), 1.0, z_up, eye, 60.0)
+        viewer_frame = cls(origin=torch.zeros(3), scale=1.0, up=z_up, eye=eye, fov_y_deg=60.0)
         if scene is not None:
             viewer_frame = cls.for_gaussians(scene.at(float(scene.seconds[0])))
         if up == "automatic":
@@ -79,15 +75,21 @@ class ViewerFrame:
     def for_cameras(cls, cameras: Cameras) -> ViewerFrame:
         """The viewer frame of a captured or rendered rig.
 
-        The viewer first stands where the middle camera stands but `STEP_FORWARD` closer, so that it sees
-        about what that camera saw and not the frames that hang before the cameras.
+        The viewer starts at the middle camera but `STEP_FORWARD` closer, so that it sees about what that camera saw
+        and not the frames drawn in front of the cameras.
         """
         flat = cameras.to("cpu").reshape(-1)
         origin = focus_point(flat)
         distances = (flat.centers - origin).norm(dim=-1)
         scale = FRAME_DISTANCE / max(float(distances.median()), 1e-9)
         middle = flat[int((flat.centers - flat.centers.mean(0)).norm(dim=-1).argmin())]
-        return cls(origin, scale, world_up(flat), STEP_FORWARD * scale * (middle.centers - origin), fov_y_deg(middle))
+        return cls(
+            origin=origin,
+            scale=scale,
+            up=world_up(flat),
+            eye=STEP_FORWARD * scale * (middle.centers - origin),
+            fov_y_deg=fov_y_deg(middle),
+        )
 
     @classmethod
     def for_gaussians(cls, gaussians: Gaussians) -> ViewerFrame:
@@ -96,7 +98,8 @@ class ViewerFrame:
         origin = means.median(0).values if len(means) else torch.zeros(3)
         radius = float((means - origin).norm(dim=-1).quantile(0.9)) if len(means) else 1.0
         eye = torch.nn.functional.normalize(torch.tensor([1.0, -1.0, 0.6]), dim=0) * FRAME_DISTANCE
-        return cls(origin, FRAME_DISTANCE / max(2 * radius, 1e-9), axis_direction("z"), eye, 60.0)
+        scale = FRAME_DISTANCE / max(2 * radius, 1e-9)
+        return cls(origin=origin, scale=scale, up=axis_direction("z"), eye=eye, fov_y_deg=60.0)
 
     def points(self, points: Float[Tensor, "N 3"]) -> Float32[np.ndarray, "N 3"]:
         """World points in the viewer frame."""
@@ -111,7 +114,7 @@ class ViewerFrame:
 
 @dataclass(frozen=True)
 class ViewerSplats:
-    """Gaussians as the viewer takes them."""
+    """Gaussians in the viewer's format."""
 
     centers: Float32[np.ndarray, "N 3"]
     covariances: Float32[np.ndarray, "N 3 3"]

@@ -20,14 +20,14 @@ from fourreal.app.guard import Guard
 from fourreal.app.results import FOLDER_OF
 from fourreal.app.server import (
     FORGOTTEN_UPLOAD_S,
-    ServerOptions,
     _remove_forgotten_uploads,
     build_app,
     listen,
     open_service,
     remove_abandoned,
 )
-from fourreal.app.service import Offer, Service
+from fourreal.app.service import Service
+from fourreal.app.settings import AppSettings
 from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 
@@ -42,7 +42,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(root: Path) -> Iterator[Service]:
     environment = dict(os.environ)
-    with open_service(Offer(max_upload_mb=1), root) as service:
+    with open_service(AppSettings(max_upload_mb=1), root) as service:
         yield service
     os.environ.clear()
     os.environ.update(environment)
@@ -219,17 +219,17 @@ def test_a_busy_port_gives_the_next_and_nonsense_is_said() -> None:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        with listen(ServerOptions(port)) as found:
+        with listen("127.0.0.1", port) as found:
             assert found.getsockname()[0] == "127.0.0.1"
             assert found.getsockname()[1] > port
-    for wrong in (ServerOptions(7860, "192.0.2.1"), ServerOptions(99999)):
+    for wrong in (("192.0.2.1", 7860), ("127.0.0.1", 99999)):
         with pytest.raises(InputError, match="cannot listen"):
-            listen(wrong)
+            listen(*wrong)
 
 
 def test_only_other_hosts_are_not_local() -> None:
-    assert all(ServerOptions(host=host).local_only for host in ("127.0.0.1", "localhost", "::1"))
-    assert not any(ServerOptions(host=host).local_only for host in ("0.0.0.0", "192.168.0.1", "::"))
+    assert all(AppSettings(host=host).local_only for host in ("127.0.0.1", "localhost", "::1"))
+    assert not any(AppSettings(host=host).local_only for host in ("0.0.0.0", "192.168.0.1", "::"))
 
 
 def test_folders_of_killed_servers_go_and_those_of_running_ones_stay(tmp_path: Path) -> None:

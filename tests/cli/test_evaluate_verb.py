@@ -13,6 +13,7 @@ from fourreal.cli.__main__ import main
 from fourreal.cli.evaluated_models import Sampling, find_generator, training_size
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.progress import set_quiet
 from fourreal.files.grid_folder import save_grid
 from fourreal.recon.config import tiny as tiny_recon
@@ -22,7 +23,6 @@ from fourreal.video.codec import PixelTubelets
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import tiny
 from fourreal.video.text import NoTextEncoder
-from fourreal.video.training_size import TrainingSize
 from fourreal.video.transformer import ViewTimeTransformer
 
 
@@ -57,7 +57,7 @@ def tiny_generator(trained: str = "grid") -> ViewTimeGenerator:
 
 
 def test_a_generator_is_measured_at_its_training_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    size = TrainingSize(3, 5, 24, 32, arc_deg=(5.0, 35.0))
+    size = GridShape(views=3, frames=5, height=24, width=32, arc_deg=(5.0, 35.0))
     replace(tiny_generator(), training_size=size).save_pretrained(tmp_path / "little" / "model")
     common = "--scenes 2 --steps 2 --no-perceptual --beside copy-view change-add".split()
     run("evaluate", "worlds", "--model", tmp_path / "little" / "model", "--out", tmp_path / "out", *common)
@@ -66,8 +66,8 @@ def test_a_generator_is_measured_at_its_training_size(tmp_path: Path, capsys: py
     assert "margin over" in printed
     document = json.loads((tmp_path / "out" / "results.json").read_text())
     assert document["model"] == "little"
-    assert document["settings"]["image_size"] == [24, 32]
-    assert (document["settings"]["views"], document["settings"]["times"]) == (3, 5)
+    size = {name: document["settings"][name] for name in ("views", "frames", "height", "width")}
+    assert size == {"views": 3, "frames": 5, "height": 24, "width": 32}
     assert document["settings"]["arc_deg"] == [5.0, 35.0]
     assert document["arms"]["little"]["steps"] == 2
     assert len(document["arms"]["little"]["weights"]) == 16
@@ -91,7 +91,7 @@ def test_a_reconstruction_model_is_measured(tmp_path: Path) -> None:
     model = tmp_path / "small" / "model"
     run("evaluate", "worlds-recon", "--model", model, "--out", tmp_path / "out", "--scenes", "1", "--no-perceptual")
     document = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert document["settings"]["image_size"] == [32, 32]
+    assert (document["settings"]["height"], document["settings"]["width"]) == (32, 32)
     assert 0 <= document["scores"]["small"]["rotation error"]["value"] <= 180
     assert "not_computed" in document["scores"]["nearest input view"]["depth AbsRel"]
 
@@ -102,7 +102,7 @@ def test_a_run_says_what_it_was_trained_on(tmp_path: Path) -> None:
     size = {"views": 4, "times": 9, "image_size": [64, 64], "fps": 8.0, "arc_deg": [5.0, 35.0]}
     manifest = {"recipe": {"stages": [{"size": {**size, "views": 1}}, {"size": size}]}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    assert training_size(tmp_path / "model") == TrainingSize(4, 9, 64, 64, 8.0, (5.0, 35.0))
+    assert training_size(tmp_path / "model") == GridShape(views=4, frames=9, height=64, width=64, arc_deg=(5.0, 35.0))
 
 
 def test_a_grid_folder_is_a_truth(tmp_path: Path) -> None:
@@ -147,5 +147,5 @@ def _with_scenes(folder: Path) -> Path:
 def test_a_manifest_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "manifest.json").write_text(json.dumps({"recipe": {"stages": [{"size": {"views": "four"}}]}}))
-    with pytest.raises(InputError, match=r"manifest.json: size.views: expected int"):
+    with pytest.raises(InputError, match=r"manifest.json: worlds.views: expected int"):
         training_size(tmp_path / "model")

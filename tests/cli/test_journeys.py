@@ -21,7 +21,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small world, made by the verb itself."""
     set_quiet(True)
     folder = tmp_path_factory.mktemp("journey") / "world"
-    main(f"synth --out {folder} --seed 3 --views 3 --times 3 --size 40 48 --background ground".split())
+    main(f"synth --out {folder} --seed 3 --views 3 --frames 3 --size 40 48 --background ground".split())
     set_quiet(False)
     return folder
 
@@ -53,7 +53,7 @@ def test_a_world_is_made_whole(world: Path) -> None:
 
 
 def test_the_same_seed_is_the_same_world(world: Path, tmp_path: Path) -> None:
-    again = "--seed 3 --views 3 --times 3 --size 40 48 --background ground --no-scene".split()
+    again = "--seed 3 --views 3 --frames 3 --size 40 48 --background ground --no-scene".split()
     run("synth", "--out", tmp_path / "again", *again)
     first, second = load_grid(world / "grid"), load_grid(tmp_path / "again" / "grid")
     assert torch.equal(first.grid.frames, second.grid.frames)
@@ -61,7 +61,7 @@ def test_the_same_seed_is_the_same_world(world: Path, tmp_path: Path) -> None:
 
 
 def test_several_worlds_are_named_by_their_seeds(tmp_path: Path) -> None:
-    run("synth", "--out", tmp_path, "--seed", 8, "--count", 2, *"--views 2 --times 2 --size 16 16 --no-scene".split())
+    run("synth", "--out", tmp_path, "--seed", 8, "--count", 2, *"--views 2 --frames 2 --size 16 16 --no-scene".split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000008", "000009"]
 
 
@@ -128,9 +128,9 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     assert "at least one time" in fails(capsys, "import", "--fixed", "a", "--times", "0", *out)
     assert "did you mean 'import'" in fails(capsys, "imprt")
     assert "not empty" in fails(
-        capsys, "synth", "--out", world, "--seed", 3, *"--views 2 --times 2 --size 16 16".split()
+        capsys, "synth", "--out", world, "--seed", 3, *"--views 2 --frames 2 --size 16 16".split()
     )
-    assert "at least 1 view" in fails(capsys, "synth", *out, "--views", "0")
+    assert "must be positive" in fails(capsys, "synth", *out, "--views", "0")
     assert "at least one world" in fails(capsys, "synth", *out, "--count", "0")
     assert "neither a grid nor a scene" in fails(capsys, "view", tmp_path, "--no-open")
     assert "no Gaussians" in fails(capsys, "export", world / "grid", "--format", "ply", *out)

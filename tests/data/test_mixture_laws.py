@@ -20,7 +20,7 @@ from fourreal.data.training_grid import reversed_views, stream
 from fourreal.data.warp2d import four_point_homography, view_homographies, warp_clip
 from fourreal.data.worlds import HELD_OUT_SEEDS, tiny_worlds
 
-SMALL = MixtureConfig(replace(tiny_worlds(), times=5, image_size=(16, 16), antialias=False), seed=3)
+SMALL = MixtureConfig(replace(tiny_worlds(), frames=5, height=16, width=16, antialias=False), seed=3)
 
 
 def _only(kind: str, **changes) -> MixtureConfig:

@@ -9,10 +9,12 @@ import torch
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import Clip, write_video
-from fourreal.data.model_input import GridWish, UsualGrid, model_input
+from fourreal.data.grid_wish import GridWish
+from fourreal.data.model_input import model_input
 
-USUAL = UsualGrid(views=4, frames=9, size=(16, 16), fps=8.0)
+USUAL = GridShape.of(4, 9, (16, 16))
 
 
 def clip(count: int, fps: float = 8.0) -> Clip:
@@ -45,7 +47,7 @@ def test_a_short_clip_is_taken_whole_unless_a_rate_is_wished() -> None:
 
 
 def test_a_cut_is_sampled_like_a_clip() -> None:
-    grid = model_input(clip(60), None, USUAL, GridWish(start_s=2.0, end_s=4.0)).grid
+    grid = model_input(clip(60), None, USUAL, start_s=2.0, end_s=4.0).grid
     assert numbers(grid.frames[0]) == list(range(16, 25))
 
 

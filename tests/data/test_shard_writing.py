@@ -13,10 +13,9 @@ from fourreal.data.mixture import GridMixture, MixtureConfig
 from fourreal.data.shards import ShardMixture, read_sample, write_shards
 from fourreal.data.worlds import tiny_worlds
 from fourreal.train.video_recipes import tiny
-from fourreal.train.video_task import mixture_config
 
 MIXTURE = GridMixture(
-    MixtureConfig(replace(tiny_worlds(), views=2, times=2, image_size=(16, 16), antialias=False), seed=5)
+    MixtureConfig(replace(tiny_worlds(), views=2, frames=2, height=16, width=16, antialias=False), seed=5)
 )
 
 
@@ -107,9 +106,9 @@ def test_samples_without_motion_say_how_to_get_flow(written: Path) -> None:
 
 
 def test_the_verb_writes_what_its_recipe_trains_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Synth(tmp_path, shards=True, recipe="tiny", count=3, per_shard=2, curriculum=2, device="cpu").run()
-    assert "3 samples of 3 views x 5 times of 16 x 16 in 2 shards" in capsys.readouterr().out
-    config = mixture_config(tiny().stages[1].size, 1)
+    Synth(out=tmp_path, shards=True, recipe="tiny", count=3, per_shard=2, curriculum=2, device="cpu").run()
+    assert "3 samples of 3 views x 5 frames of 16 x 16 in 2 shards" in capsys.readouterr().out
+    config = replace(tiny().stages[1].mixture, seed=1)
     reader = ShardMixture(tmp_path, config)
     assert [key for _, key, _ in reader.keys] == ["000000", "000001", "000002"]
     made = reader.render([reader.draft(0, 0)])[0]
@@ -137,5 +136,5 @@ def test_the_verb_writes_what_its_recipe_trains_on(tmp_path: Path, capsys: pytes
 )
 def test_wrong_words_are_refused_in_a_sentence(tmp_path: Path, options: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        Synth(tmp_path / "out", **{"shards": True, **options}).run()
+        Synth(out=tmp_path / "out", **{"shards": True, **options}).run()
     assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ KNOWN_WORLDS = [
     (WorldConfig(), 7, "da775130948d0bc4", 85.883888, 67.716971),
     (WorldConfig(background="white"), 11, "52ea132f461df975", 899.527634, 67.233533),
     (WorldConfig(), 900_000, "b11bce2c628cd936", 300.140663, 87.318137),
-    (WorldConfig(times=1, views=3), 42, "85d2be45cf7676c2", 56.445475, 25.464252),
+    (WorldConfig(frames=1, views=3), 42, "85d2be45cf7676c2", 56.445475, 25.464252),
     (WorldConfig(background="walls", max_groups=2), 123_456, "3960ab781c0027f8", 147.530832, 74.479045),
 ]
 
@@ -41,7 +41,7 @@ def test_a_seeds_world_stays_what_it_always_was(
 @pytest.mark.parametrize("background", ["ground", "white"])
 @pytest.mark.parametrize("actors", ["animated", "physics"])
 def test_every_world_is_led_by_what_was_asked_for(actors, background) -> None:
-    config = WorldConfig(views=2, times=5, image_size=(32, 32), background=background, actors=actors)
+    config = WorldConfig(views=2, frames=5, height=32, width=32, background=background, actors=actors)
     worlds = [make_world(config, seed) for seed in range(25)]
     assert {is_physics(world) for world in worlds} == {actors == "physics"}
     motions = {thing.motion for world in worlds for thing in world.things}
@@ -49,7 +49,7 @@ def test_every_world_is_led_by_what_was_asked_for(actors, background) -> None:
 
 
 def test_asking_for_actors_gives_the_mixture_its_kinds_in_one_draw() -> None:
-    worlds = WorldConfig(views=2, times=4, image_size=(16, 16), antialias=False)
+    worlds = WorldConfig(views=2, frames=4, height=16, width=16, antialias=False)
     redrawn = GridMixture(MixtureConfig(worlds, seed=9))
     asked = GridMixture(MixtureConfig(worlds, kind_sampling="actors", seed=9))
     kinds = []
@@ -69,6 +69,6 @@ def test_asking_for_actors_gives_the_mixture_its_kinds_in_one_draw() -> None:
 
 def test_the_verb_asks_for_them(tmp_path) -> None:
     Synth(tmp_path, seed=2, views=2, times=3, size=(16, 16), actors="animated", scene=False, device="cpu").run()
-    config = WorldConfig(views=2, times=3, image_size=(16, 16), arc_deg=(40.0, 70.0))
+    config = WorldConfig(views=2, frames=3, height=16, width=16, arc_deg=(40.0, 70.0))
     caption = load_grid(tmp_path / "grid").record.caption
     assert caption == make_world(replace(config, actors="animated"), 2).caption

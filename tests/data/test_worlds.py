@@ -26,7 +26,7 @@ from fourreal.data.worlds import (
 from fourreal.data.worlds.caption import CAMERA, VERBS
 from fourreal.data.worlds.scene import Shape
 
-CONFIG = replace(training_worlds(), views=4, times=5, fps=3.0, image_size=(48, 48))
+CONFIG = replace(training_worlds(), views=4, frames=5, fps=3.0, height=48, width=48)
 
 
 @pytest.fixture(autouse=True)
@@ -240,11 +240,11 @@ def test_configs_survive_json_and_refuse_nonsense():
         values = to_dict(config)
         assert from_dict(WorldConfig, values) == config
     for change, message in (
-        ({"views": 0}, "at least 1 view"),
+        ({"views": 0}, "must be positive"),
         ({"fps": 0.0}, "fps"),
         ({"arc_deg": (50.0, 20.0)}, "arc_deg"),
         ({"texture_loudness": 2.0}, "texture_loudness"),
-        ({"image_size": (4, 64)}, "8x8"),
+        ({"height": 4}, "8x8"),
     ):
         with pytest.raises(InputError, match=message):
             replace(tiny_worlds(), **change)

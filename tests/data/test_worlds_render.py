@@ -15,7 +15,7 @@ from fourreal.data.worlds import WorldConfig, make_world, render_world, render_w
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from slow_worlds import SlowWorld
 
-SMALL = replace(training_worlds(), views=2, times=3, image_size=(36, 44))
+SMALL = replace(training_worlds(), views=2, frames=3, height=36, width=44)
 CELLS = ((0, 0), (1, 2))
 
 
@@ -40,7 +40,7 @@ def test_every_pixel_equals_the_slow_twins(seed):
         assert (image - sample.grid.frames[view, time]).abs().max() < 1e-6
 
 
-@pytest.mark.parametrize("change", [{"antialias": False}, {"background": "white"}, {"image_size": (19, 33)}])
+@pytest.mark.parametrize("change", [{"antialias": False}, {"background": "white"}, {"height": 19, "width": 33}])
 def test_variants_equal_the_slow_twins(change):
     world = make_world(replace(SMALL, **change), 3)
     sample = render_worlds([world], dtype=torch.float64)[0]
@@ -77,7 +77,7 @@ def test_company_and_order_do_not_change_a_single_bit():
 
 
 def test_the_number_of_threads_does_not_change_a_single_bit():
-    world = make_world(replace(SMALL, views=1, times=2), 5)
+    world = make_world(replace(SMALL, views=1, frames=2), 5)
     one = render_world(world)
     torch.set_num_threads(2)
     two = render_world(world)
@@ -90,7 +90,7 @@ def test_flow_depth_and_cameras_agree_when_rays_are_cast_again():
     drawn pixels, so beside outlines it may differ: by 4 % of object pixels at 64x64, half of that at 128x128."""
     errors, behind, agreement, total = [], 0, [], 0
     for seed in range(8):
-        world = make_world(replace(SMALL, image_size=(64, 64)), seed)
+        world = make_world(replace(SMALL, height=64, width=64), seed)
         sample, twin = render_world(world), SlowWorld(world)
         for here, there in (((0, 0), (0, 2)), ((0, 1), (1, 1)), ((1, 0), (0, 2))):
             field = sample.flow(here, there)
@@ -126,10 +126,10 @@ def carried_depth(sample, here, there):
 @pytest.mark.parametrize("seed", [2, 21])
 def test_a_picture_is_the_mean_of_a_finer_one(seed):
     """Filtering by footprint and 2x2 samples together must come near to what many rays a pixel would give."""
-    config = replace(training_worlds(), views=1, times=1, image_size=(64, 64), background="ground")
+    config = replace(training_worlds(), views=1, frames=1, height=64, width=64, background="ground")
     world = make_world(config, seed)
     fine_camera = world.cameras.resized((512, 512))
-    fine = replace(world, cameras=fine_camera, config=replace(config, image_size=(512, 512)))
+    fine = replace(world, cameras=fine_camera, config=replace(config, height=512, width=512))
     reference = torch.nn.functional.avg_pool2d(render_world(fine).grid.frames[0], 8)
     error = (render_world(world).grid.frames[0] - reference).square().mean()
     unfiltered = render_world(replace(world, config=replace(config, antialias=False))).grid.frames[0]
@@ -138,14 +138,14 @@ def test_a_picture_is_the_mean_of_a_finer_one(seed):
 
 
 def test_pictures_of_different_kinds_cannot_be_rendered_together():
-    worlds = [make_world(SMALL, 0), make_world(replace(SMALL, image_size=(32, 32)), 0)]
+    worlds = [make_world(SMALL, 0), make_world(replace(SMALL, height=32, width=32), 0)]
     with pytest.raises(InputError, match="share image_size and antialias"):
         render_worlds(worlds)
     assert render_worlds([]) == []
 
 
 def test_one_view_and_one_time_are_enough():
-    sample = render_world(make_world(WorldConfig(views=1, times=1, image_size=(8, 8)), 11))
+    sample = render_world(make_world(WorldConfig(views=1, frames=1, height=8, width=8), 11))
     assert sample.grid.frames.shape == (1, 1, 3, 8, 8)
 
 

@@ -86,7 +86,7 @@ def test_ten_lines_of_python_do_everything() -> None:
 def test_the_real_capture_becomes_one_scene_in_any_chunks(shared_dir: Path, tmp_path: Path) -> None:
     cells = shared_dir / "real" / "neural3dvideo_4x4" / "cam{v}_t{t}.png"
     main(["import", "--cells", str(cells), "--out", str(tmp_path / "grid"), "--storage", "png", "--size", "64", "64"])
-    windows = ["--window-times", "3", "--window-overlap", "1"]
+    windows = ["--window-frames", "3", "--window-overlap", "1"]
     for name, chunk in (("one", "0"), ("many", "1")):
         out = str(tmp_path / name)
         main(["reconstruct", str(tmp_path / "grid"), "--out", out, *windows, "--chunk-windows", chunk])

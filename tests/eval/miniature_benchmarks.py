@@ -18,7 +18,16 @@ SIZE = (24, 32)
 
 
 def filmed(views: int, times: int, seed: int = 900_000) -> VideoGrid:
-    config = WorldConfig(views, times, SIZE, background="ground", rig="arc", arc_deg=(20.0, 30.0), antialias=False)
+    config = WorldConfig(
+        views=views,
+        frames=times,
+        height=SIZE[0],
+        width=SIZE[1],
+        background="ground",
+        rig="arc",
+        arc_deg=(20.0, 30.0),
+        antialias=False,
+    )
     return render_world(make_world(config, seed)).grid
 
 

@@ -14,7 +14,7 @@ from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid, known_pattern
 from fourreal.core.rotations import quat_to_matrix
-from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_world
+from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
 from fourreal.eval.baselines import BASELINES
 from fourreal.eval.image_metrics import psnr
 from fourreal.eval.protocols.compared import PSNR_CEILING_DB
@@ -22,9 +22,9 @@ from fourreal.eval.protocols.evaluate import evaluate
 from fourreal.eval.protocols.protocol import Extent, Models, Reconstructor
 from fourreal.eval.protocols.report import write_report
 from fourreal.eval.protocols.worlds import (
-    HeldOutWorlds,
     depth_abs_rel,
     focal_ratio,
+    held_out_sample,
     magnified,
     median_rotation_error_deg,
     worlds,
@@ -34,7 +34,7 @@ from fourreal.eval.scores import Measured, NotComputed
 from fourreal.recon.alignment import Similarity, similarity_between
 from fourreal.recon.lift import lift_grid
 
-SMALL = HeldOutWorlds(3, 3, (24, 24), arc_deg=(5.0, 35.0))
+SMALL = WorldConfig(views=3, frames=3, height=24, width=24, arc_deg=(5.0, 35.0))
 TWO = Extent(scenes=2, perceptual=False)
 
 
@@ -49,8 +49,8 @@ def _one_thread():
 class Oracle:
     """Knows the worlds, and counts how often it is asked."""
 
-    def __init__(self, held_out: HeldOutWorlds, scenes: int) -> None:
-        self.truth = [held_out.sample(scene).grid for scene in range(scenes)]
+    def __init__(self, held_out: WorldConfig, scenes: int) -> None:
+        self.truth = [held_out_sample(held_out, scene).grid for scene in range(scenes)]
         self.asked = 0
 
     def __call__(self, grid: VideoGrid) -> VideoGrid:
@@ -75,7 +75,7 @@ def test_figures_are_those_of_the_cells_that_were_not_given(tmp_path: Path) -> N
     protocol = worlds(Models("copy-view", complete=BASELINES["copy-view"], beside=()), SMALL, TWO)
     evaluation = evaluate(protocol, tmp_path)
     for scene, name in enumerate(protocol.scenes):
-        truth = SMALL.sample(scene).grid
+        truth = held_out_sample(SMALL, scene).grid
         made = BASELINES["copy-view"](truth.with_known("cross"))
         open_cells = ~known_pattern("cross", 3, 3)
         expected = psnr(made.frames[open_cells], truth.frames[open_cells]).clamp(max=PSNR_CEILING_DB).mean()
@@ -90,11 +90,9 @@ def test_scenes_are_held_out_and_halves_have_their_arcs(tmp_path: Path) -> None:
     assert len(narrow) == len(wide) == 32
     assert not set(narrow) & set(wide)
     for scene in range(4):
-        config = SMALL.config(scene)
-        assert config.arc_deg == ((5.0, 20.0), (20.0, 35.0))[scene % 2]
-        assert torch.equal(
-            SMALL.sample(scene).grid.frames, render_world(make_world(config, HELD_OUT_SEEDS + scene)).grid.frames
-        )
+        config = replace(SMALL, arc_deg=((5.0, 20.0), (20.0, 35.0))[scene % 2])
+        expected = render_world(make_world(config, HELD_OUT_SEEDS + scene))
+        assert torch.equal(held_out_sample(SMALL, scene).grid.frames, expected.grid.frames)
     with pytest.raises(InputError, match="65 scenes were asked for; this protocol has 64"):
         worlds(Models("x", complete=BASELINES["copy-view"]), SMALL, Extent(scenes=65))
 
@@ -164,7 +162,7 @@ def test_wrong_answers_are_refused_by_scene(tmp_path: Path) -> None:
 
 # ---- reconstruction ----------------------------------------------------------------------------
 
-RECON = HeldOutWorlds(image_size=(40, 40), arc_deg=(60.0, 110.0))
+RECON = WorldConfig(height=40, width=40, arc_deg=(60.0, 110.0))
 ELSEWHERE = Similarity(
     quat_to_matrix(torch.nn.functional.normalize(torch.tensor([0.5, -0.3, 0.7, 0.2]), dim=0)),
     torch.tensor([0.4, -2.0, 1.0]),
@@ -174,7 +172,7 @@ ELSEWHERE = Similarity(
 
 def knowing_reconstructor(turn: Similarity = ELSEWHERE) -> Reconstructor:
     """Lifts the true depth through the true cameras, and answers in a world of its own."""
-    samples = [replace(RECON, views=8, times=4, fps=4.0).sample(scene) for scene in range(2)]
+    samples = [held_out_sample(replace(RECON, frames=4, fps=4.0), scene) for scene in range(2)]
 
     def reconstruct(grid: VideoGrid) -> GaussianSequence:
         sample = next(s for s in samples if torch.equal(s.grid.frames[[0, 2, 5, 7]], grid.frames))
@@ -202,7 +200,7 @@ def test_true_geometry_in_any_world_is_recognised(tmp_path: Path) -> None:
 
 
 def test_a_focal_length_taken_for_another_is_fitted_on_the_inputs() -> None:
-    cameras = replace(RECON, views=4, times=1).sample(0).cameras
+    cameras = held_out_sample(replace(RECON, views=4, frames=1), 0).cameras
     said = magnified(cameras, 0.8)
     assert focal_ratio(said, cameras) == pytest.approx(0.8)
     assert torch.equal(said.intrinsics[:, :2, 2], cameras.intrinsics[:, :2, 2]), "the centre stays"
@@ -211,7 +209,7 @@ def test_a_focal_length_taken_for_another_is_fitted_on_the_inputs() -> None:
 
 
 def test_rotation_error_and_depth_error_are_what_they_say() -> None:
-    sample = replace(RECON, views=4, times=1).sample(0)
+    sample = held_out_sample(replace(RECON, views=4, frames=1), 0)
     cameras = sample.cameras
     assert median_rotation_error_deg(ELSEWHERE.cameras(cameras), cameras) < 1e-2
     pair = cameras[:2]

@@ -12,7 +12,7 @@ from fourreal.core.media import Clip
 from fourreal.core.notes import UserNote
 from fourreal.data.worlds import WorldConfig, make_world, render_world
 from fourreal.job import footage_motion
-from fourreal.job.footage_motion import camera_motion, own_motion, tell_of_moving_camera, tell_of_moving_things
+from fourreal.job.footage_motion import camera_motion, notify_of_moving_camera, notify_of_moving_things, own_motion
 from fourreal.job.rigidity import straying_share
 
 
@@ -24,7 +24,7 @@ def _full_size(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def world() -> torch.Tensor:
     """Six views at six times, [6, 6, 3, 96, 96]."""
-    config = WorldConfig(views=6, times=6, image_size=(96, 96), background="walls", rig="arc", arc_deg=(18.0, 18.0))
+    config = WorldConfig(views=6, frames=6, height=96, width=96, background="walls", rig="arc", arc_deg=(18.0, 18.0))
     return render_world(make_world(config, 900_102)).grid.frames
 
 
@@ -37,9 +37,9 @@ def told(of: object, argument: object) -> str:
 
 def test_a_still_camera_is_told_from_a_moving_one(world: torch.Tensor) -> None:
     assert camera_motion(world[0]) < footage_motion.STILL_PX < footage_motion.MOVING_PX < camera_motion(world[:, 0])
-    assert told(tell_of_moving_camera, world[0]) == ""
-    assert "the camera of the fixed-view video seems to move" in told(tell_of_moving_camera, world[:, 0])
-    assert told(tell_of_moving_camera, world[0, :1]) == ""
+    assert told(notify_of_moving_camera, world[0]) == ""
+    assert "the camera of the fixed-view video seems to move" in told(notify_of_moving_camera, world[:, 0])
+    assert told(notify_of_moving_camera, world[0, :1]) == ""
 
 
 def test_a_frozen_moment_is_told_from_one_that_goes_on(world: torch.Tensor) -> None:
@@ -48,9 +48,9 @@ def test_a_frozen_moment_is_told_from_one_that_goes_on(world: torch.Tensor) -> N
     climbing = world[:, 0].clone()
     for index in range(6):
         climbing[index, :, 60 - 4 * index : 84 - 4 * index, 30:54] = texture(24, 24)
-    assert told(tell_of_moving_things, Clip(world[:, 0], seconds)) == ""
-    assert "things seem to move" in told(tell_of_moving_things, Clip(climbing, seconds))
-    assert "hardly moves, so its views are all alike" in told(tell_of_moving_things, Clip(world[0], seconds))
+    assert told(notify_of_moving_things, Clip(world[:, 0], seconds)) == ""
+    assert "things seem to move" in told(notify_of_moving_things, Clip(climbing, seconds))
+    assert "hardly moves, so its views are all alike" in told(notify_of_moving_things, Clip(world[0], seconds))
 
 
 def test_the_camera_is_measured_in_pixels_a_frame() -> None:

@@ -16,7 +16,7 @@ from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import read_clip, read_image
-from fourreal.data.model_input import GridWish
+from fourreal.data.grid_wish import GridWish
 from fourreal.files.grid_folder import load_grid, save_grid
 from fourreal.files.scene_folder import load_scene
 from fourreal.job import stages
@@ -28,7 +28,7 @@ THREE: StageName = "reconstruct"
 
 
 def kept(report: RunReport) -> list[str]:
-    return [stage.name for stage in report.stages if stage.reused]
+    return [name for name in report.stages if name in report.reused]
 
 
 def assert_same_results(one: Path, other: Path) -> None:
@@ -89,11 +89,25 @@ def test_changed_settings_run_again_only_what_depends_on_them(
 ) -> None:
     wanted, out = crossed(models, clips), tmp_path / "run"
     shutil.copytree(whole, out)
-    assert kept(run_job(replace(wanted, seed=1), out, until="generate")) == ["import"]
+    assert kept(run_job(replace(wanted, settings=replace(wanted.settings, seed=1)), out, until="generate")) == [
+        "import"
+    ]
     # The same result as at first: what depends on it is still right.
     assert kept(run_job(wanted, out, until=THREE)) == ["import", THREE]
     assert kept(run_job(wanted, out, redo="generate", until=THREE)) == ["import", THREE]
     assert kept(run_job(replace(wanted, wish=GridWish(views=2)), out, until="generate")) == []
+
+
+def test_a_folder_of_an_earlier_version_runs_on(models: Path, clips: Path, whole: Path, tmp_path: Path) -> None:
+    wanted, out = crossed(models, clips), tmp_path / "run"
+    shutil.copytree(whole, out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    generation = manifest["stages"]["generate"]
+    generation["key"], generation["figures"] = "0" * 64, {"views": 3, "times": 5}
+    generation["settings"] = {"prompt": "", "steps": 2, "seed": 0, "models": generation["settings"]["models"]}
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert kept(run_job(wanted, out, until=THREE)) == ["import", THREE]
+    assert_same_results(out, whole)
 
 
 def test_what_is_gone_or_changed_is_made_again(models: Path, clips: Path, whole: Path, tmp_path: Path) -> None:
@@ -181,7 +195,7 @@ def test_what_was_said_is_kept(models: Path, clips: Path, tmp_path: Path) -> Non
     wanted = request(models, fixed=clips / "fixed.mp4", prompt="ein roter Würfel 🟥 " * 50)
     report = run_job(wanted, tmp_path / "run", watcher=diary, until="generate")
     assert ["this model reads no text" in note for note in diary.notes] == [True]
-    assert report.stages[-1].record.notes == diary.notes
+    assert report.stages["generate"].notes == diary.notes
     assert load_grid(tmp_path / "run" / "grid").record.caption == wanted.prompt
     run_job(replace(wanted, prompt="a blue cube"), tmp_path / "run", until="generate")
     assert load_grid(tmp_path / "run" / "grid").record.caption == "a blue cube"
@@ -197,20 +211,20 @@ def test_a_prompt_alone_becomes_a_grid(models: Path, tmp_path: Path) -> None:
     from video.tiny_generator import PIXELS
     from video.tiny_wan import tiny_tokenizer, tiny_umt5
 
+    from fourreal.core.grid_shape import GridShape
     from fourreal.video.codec import PixelTubelets
     from fourreal.video.generator import ViewTimeGenerator
     from fourreal.video.text import TransformersTextEncoder
-    from fourreal.video.training_size import TrainingSize
     from fourreal.video.transformer import ViewTimeTransformer
 
     encoder = TransformersTextEncoder(tiny_umt5(), tiny_tokenizer(), max_tokens=16)
     transformer = ViewTimeTransformer(**{**PIXELS, "text_dim": encoder.dim, "context_tokens": True})
-    ViewTimeGenerator(transformer, PixelTubelets(), encoder, training_size=TrainingSize(2, 5, 8, 8)).save_pretrained(
+    ViewTimeGenerator(transformer, PixelTubelets(), encoder, training_size=GridShape.of(2, 5, (8, 8))).save_pretrained(
         tmp_path / "reads"
     )
     wanted = request(models, prompt="一只狐狸 runs", model=str(tmp_path / "reads"))
     report = run_job(wanted, tmp_path / "run", until="generate")
-    assert [stage.name for stage in report.stages] == ["generate"]
+    assert list(report.stages) == ["generate"]
     stored = load_grid(tmp_path / "run" / "grid")
     assert stored.grid.frames.shape == (2, 5, 3, 8, 8)
     assert stored.record.caption == "一只狐狸 runs"

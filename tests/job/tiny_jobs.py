@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +14,16 @@ import torch
 from recon.awake import awake_model
 from video.tiny_generator import tiny_pixels
 
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import write_video
 from fourreal.core.progress import Progress
 from fourreal.job.request import JobRequest, StageName
-from fourreal.job.watch import StagePlace
 from fourreal.recon.weights import save_model
-from fourreal.video.training_size import TrainingSize
+from fourreal.video.settings import GenerationSettings
 
 
 def save_tiny_models(folder: Path) -> Path:
-    generator = replace(tiny_pixels(), training_size=TrainingSize(3, 5, 16, 16))
+    generator = replace(tiny_pixels(), training_size=GridShape.of(3, 5, (16, 16)))
     generator.save_pretrained(folder / "video")
     save_model(folder / "recon", awake_model(), trained_steps=1)
     return folder
@@ -33,7 +34,7 @@ def make_quick(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("fourreal.job.footage_motion.SIDE", 32)
     patch.setattr("fourreal.job.stages.MOVIE_PX", 24)
     patch.setattr("fourreal.recon.overview.CELL_PX", 24)
-    patch.setattr("fourreal.recon.reconstruct.aligns", lambda model, settings: False)
+    patch.setattr(importlib.import_module("fourreal.recon.reconstruct"), "aligns", lambda model, settings: False)
 
 
 def texture(height: int = 40, width: int = 48, seed: int = 0) -> torch.Tensor:
@@ -56,7 +57,8 @@ def write_clip(path: Path, times: int = 12, fps: float = 8.0) -> Path:
 
 
 def request(models: Path, **changes: Any) -> JobRequest:
-    values = {"model": str(models / "video"), "recon": str(models / "recon"), "steps": 2, "device": "cpu"}
+    settings = GenerationSettings(steps=2, device="cpu")
+    values = {"model": str(models / "video"), "recon": str(models / "recon"), "settings": settings}
     return JobRequest(**{**values, **changes})
 
 
@@ -71,17 +73,17 @@ class Diary:
         self.steps: dict[str, int] = {}
 
     @contextlib.contextmanager
-    def stage(self, place: StagePlace) -> Iterator[Progress]:
+    def stage(self, name: StageName, label: str) -> Iterator[Progress]:
         def report(done: int, total: int) -> None:
-            self.steps[place.name] = done
-            if place.name == self.stop_in:
+            self.steps[name] = done
+            if name == self.stop_in:
                 raise KeyboardInterrupt
 
         yield report
-        self.made.append(place.name)
+        self.made.append(name)
 
-    def reused(self, place: StagePlace) -> None:
-        self.kept.append(place.name)
+    def reused(self, name: StageName, label: str) -> None:
+        self.kept.append(name)
 
     def note(self, sentence: str) -> None:
         self.notes.append(sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 
 import pytest
@@ -23,7 +24,7 @@ QUICK = AlignSettings(sizes=(16, 32), steps=(60, 80), scouting_steps=40)
 @pytest.fixture(scope="module")
 def moment():
     """Frames, true depth and true cameras of a textured world seen along an arc."""
-    world = make_world(WorldConfig(views=4, times=1, image_size=(64, 64), arc_deg=(8.0, 45.0)), 900007)
+    world = make_world(WorldConfig(views=4, frames=1, height=64, width=64, arc_deg=(8.0, 45.0)), 900007)
     sample = render_world(world)
     truth = normalised_truth(sample.grid.cameras, sample.depth)
     depth = torch.where(truth.valid, truth.depth, truth.depth[truth.valid].max())[:, 0].float()
@@ -113,11 +114,12 @@ def test_progress_ends_at_its_total(moment):
 
 def test_a_reconstruction_stands_on_aligned_cameras_and_depth_in_any_chunks(monkeypatch):
     few = replace(QUICK, steps=(3, 3), scouting_steps=2)
-    monkeypatch.setattr("fourreal.recon.reconstruct.align_views", lambda *moment: align_views(*moment, settings=few))
+    module = importlib.import_module("fourreal.recon.reconstruct")
+    monkeypatch.setattr(module, "align_views", lambda *moment: align_views(*moment, settings=few))
     model = awake_model()
     frames = torch.rand(2, 9, 3, 24, 32, generator=torch.Generator().manual_seed(1))
     grid = VideoGrid.complete(frames, torch.arange(9) / 8)
-    settings = ReconstructSettings(min_opacity=0.0, window_times=4, window_overlap=1, align="always")
+    settings = ReconstructSettings(min_opacity=0.0, window_frames=4, window_overlap=1, align="always")
     scenes = [reconstruct(model, grid, replace(settings, chunk_windows=size)) for size in (1, 0)]
     plain = reconstruct(model, grid, replace(settings, align="never"))
     with torch.no_grad():
@@ -131,7 +133,7 @@ def test_a_reconstruction_stands_on_aligned_cameras_and_depth_in_any_chunks(monk
 
 def test_only_small_networks_are_aligned_unasked():
     small, large = awake_model(), awake_model(native_size=256)
-    assert not aligns(small, ReconstructSettings())
-    assert aligns(small, ReconstructSettings(align="auto"))
-    assert not aligns(large, ReconstructSettings(align="auto"))
+    assert not aligns(small, ReconstructSettings(align="never"))
+    assert aligns(small, ReconstructSettings())
+    assert not aligns(large, ReconstructSettings())
     assert aligns(large, ReconstructSettings(align="always"))

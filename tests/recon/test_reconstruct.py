@@ -27,7 +27,7 @@ from fourreal.recon.reconstruct import (
 from fourreal.recon.target_cameras import predict_target_cameras
 from fourreal.splat.rasterize import rasterize
 
-KEEP_ALL = ReconstructSettings(min_opacity=0.0)
+KEEP_ALL = ReconstructSettings(min_opacity=0.0, align="never")
 pytestmark = pytest.mark.filterwarnings("ignore::fourreal.core.notes.UserNote")
 
 
@@ -58,7 +58,7 @@ def test_a_scene_comes_out_with_one_gaussian_per_pixel_and_one_camera_per_view()
 @pytest.mark.parametrize("share_cameras", [True, False])
 def test_chunks_do_not_change_the_result(share_cameras: bool):
     model, grid = awake_model(share_cameras=share_cameras), _grid(times=9)
-    settings = replace(KEEP_ALL, window_times=4, window_overlap=1)
+    settings = replace(KEEP_ALL, window_frames=4, window_overlap=1)
     scenes = [reconstruct(model, grid, replace(settings, chunk_windows=size)) for size in (1, 2, 0)]
     _assert_same(scenes[0], scenes[1])
     _assert_same(scenes[0], scenes[2])
@@ -67,16 +67,16 @@ def test_chunks_do_not_change_the_result(share_cameras: bool):
 def test_windows_large_enough_equal_no_windows():
     model, grid = awake_model(), _grid(times=4)
     _assert_same(
-        reconstruct(model, grid, replace(KEEP_ALL, window_times=0)),
-        reconstruct(model, grid, replace(KEEP_ALL, window_times=4)),
+        reconstruct(model, grid, replace(KEEP_ALL, window_frames=0)),
+        reconstruct(model, grid, replace(KEEP_ALL, window_frames=4)),
     )
 
 
 def test_every_window_answers_in_the_scale_of_the_first():
     """A network whose answer for the first time changes from window to window is brought back to it."""
     model, grid = awake_model(), _grid(times=7)
-    once = reconstruct(model, grid, replace(KEEP_ALL, window_times=0))
-    windowed = reconstruct(model, grid, replace(KEEP_ALL, window_times=3, window_overlap=0))
+    once = reconstruct(model, grid, replace(KEEP_ALL, window_frames=0))
+    windowed = reconstruct(model, grid, replace(KEEP_ALL, window_frames=3, window_overlap=0))
     for time in range(7):
         here, there = (float(scene.steps[time].means[:, 2].median()) for scene in (once, windowed))
         assert there == pytest.approx(here, rel=0.5)
@@ -95,13 +95,13 @@ def test_a_chunk_is_forgotten_before_the_next_is_computed():
 
     model.register_forward_pre_hook(before)
     model.register_forward_hook(after)
-    reconstruct(model, _grid(times=6), ReconstructSettings(window_times=2, window_overlap=0))
+    reconstruct(model, _grid(times=6), replace(KEEP_ALL, window_frames=2, window_overlap=0))
     assert len(alive) > 6
 
 
 def test_progress_is_told_after_every_chunk():
     seen: list[tuple[int, int]] = []
-    settings = replace(KEEP_ALL, window_times=3, window_overlap=0)
+    settings = replace(KEEP_ALL, window_frames=3, window_overlap=0)
     reconstruct(awake_model(), _grid(times=7), settings, lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
@@ -131,7 +131,7 @@ def test_sizes_off_the_patch_are_scaled_and_cameras_stay_true(size: tuple[int, i
 
 
 def test_a_static_scene_is_welcome():
-    assert len(reconstruct(awake_model(), _grid(times=1)).steps) == 1
+    assert len(reconstruct(awake_model(), _grid(times=1), KEEP_ALL).steps) == 1
 
 
 def test_geometry_mode_needs_no_gaussian_head():
@@ -218,13 +218,13 @@ def test_nan_in_frames_is_refused_where_the_grid_is_made():
 def test_nan_in_the_answer_blames_the_weights():
     model = awake_model()
     torch.nn.init.constant_(model.depth_head.norm.weight, torch.nan)
-    with pytest.raises(InputError, match="answer holds NaN or infinity; its weights are damaged"):
+    with pytest.raises(InputError, match="prediction holds NaN or infinity; its weights are damaged"):
         reconstruct(model, _grid())
 
 
 def test_windows_that_cannot_advance_are_refused():
     with pytest.raises(InputError, match="cannot advance"):
-        reconstruct(awake_model(), _grid(times=9), ReconstructSettings(window_times=3, window_overlap=2))
+        reconstruct(awake_model(), _grid(times=9), ReconstructSettings(window_frames=3, window_overlap=2))
 
 
 @pytest.mark.parametrize("wrong", [{"min_opacity": 1.0}, {"drop_least_confident": -0.1}, {"merge_voxel": -1.0}])
@@ -249,7 +249,7 @@ def test_low_confidence_is_said_and_high_confidence_is_not():
         with torch.no_grad():
             model.depth_head.scratch["output_conv2"].get_parameter("2.weight")[1] = 0
             model.depth_head.scratch["output_conv2"].get_parameter("2.bias")[1] = bias
-        said = [one for one in _said(model, _grid()) if "unsure of the depth of every view" in one]
+        said = [one for one in _said(model, _grid()) if "the depth of every view is uncertain" in one]
         assert bool(said) == expected
 
 

@@ -56,7 +56,7 @@ def test_a_grid_becomes_a_scene_and_a_picture(
     picture = read_image(out.with_name("scene.png"))
     assert picture.shape[1] > 2 * 120
     said = capsys.readouterr()
-    assert "2 views x 3 times" in said.out
+    assert "2 views x 3 frames" in said.out
     assert "confidence is low" in said.err
 
 
@@ -67,7 +67,7 @@ def test_chunks_give_the_same_scene(grid_folder: Path, model_folder: Path):
         str(grid_folder),
         "--model",
         str(model_folder),
-        "--window-times",
+        "--window-frames",
         "2",
         "--window-overlap",
         "0",
@@ -83,7 +83,7 @@ def test_untrained_weights_are_refused_and_only_timed_on_demand(
 ):
     save_model(tmp_path / "fresh", awake_model(), trained_steps=0)
     arguments = ["reconstruct", str(grid_folder), "--out", str(tmp_path / "scene"), "--model", str(tmp_path / "fresh")]
-    assert "was never trained, so what it says means nothing" in _refused(arguments, capsys)
+    assert "was never trained, so its result would be noise" in _refused(arguments, capsys)
     main([*arguments, "--allow-untrained"])
     assert "nothing was written" in capsys.readouterr().out
     assert not (tmp_path / "scene").exists()
@@ -136,7 +136,7 @@ def test_the_picture_measures_how_inputs_come_back(grid_folder: Path):
     frames[..., 8:] = 0.7
     grid = VideoGrid.complete(frames, torch.zeros(1))
     model = awake_model(gaussian_head=False)
-    scene = reconstruct(model, grid, ReconstructSettings(min_opacity=0.0))
+    scene = reconstruct(model, grid, ReconstructSettings(min_opacity=0.0, align="never"))
     overview = draw_overview(scene, grid, "a title")
     assert 0 <= overview.picture.min() <= overview.picture.max() <= 1
     assert 0 < overview.psnr_db < 100

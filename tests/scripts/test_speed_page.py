@@ -1,4 +1,4 @@
-"""The page on speed: every table from its JSON, load said, and what is missing named with its command."""
+"""The speed tables of the results page: every table from its JSON, load said, and what is missing named with its command."""
 
 from __future__ import annotations
 
@@ -48,22 +48,25 @@ def test_the_page_tells_figures_limits_load_and_gaps(tmp_path: Path, monkeypatch
     monkeypatch.setattr(page, "DOCS", tmp_path)
     monkeypatch.setattr(page, "DATA", tmp_path / "speed")
     (tmp_path / "speed").mkdir()
-    (tmp_path / "speed" / "intro.md").write_text("# Speed\n")
+    (tmp_path / "results.md").write_text(f"# Results\n\n{page.START}\nold\n{page.END}\n\nafter\n")
     rows = _rows()
     for name, load in (("attention", 0.1), ("steps", 5.0), ("reconstruct", 0.0)):
         said = {**SAID, "load_before": load, "rows": rows[name]}
         (tmp_path / "speed" / f"{name}.json").write_text(json.dumps(said))
     page.main()
-    told = (tmp_path / "speed.md").read_text()
-    assert "Not measured yet: `python benchmarks/arrangements.py --busy --json docs/speed/arrangements.json`" in told
-    assert told.count("Measured under load") == 1
-    assert "| 8 x 8 x 64 | merged | 160.0 | 10.0 | 0.06 |" in told
-    assert "| euler | 4 | 1.00 | 0.50 | 21.00 | 15.00 |" in told
-    assert "| 2 x 4 | at once | out of memory | - | - | - |" in told
+    written = (tmp_path / "results.md").read_text()
+    assert written.startswith("# Results\n")
+    assert written.endswith(f"{page.END}\n\nafter\n")
+    assert "old" not in written
+    assert "Not measured yet: `python benchmarks/arrangements.py --busy --json docs/speed/arrangements.json`" in written
+    assert written.count("Measured under load") == 1
+    assert "| 8 x 8 x 64 | merged | 160.0 | 10.0 | 0.06 |" in written
+    assert "| euler | 4 | 1.00 | 0.50 | 21.00 | 15.00 |" in written
+    assert "| 2 x 4 | at once | out of memory | - | - | - |" in written
     pictures = sorted(path.name for path in (tmp_path / "images" / "speed").iterdir())
     assert pictures == ["attention.png", "reconstruct.png", "steps.png"]
     (tmp_path / "speed" / "arrangements.json").write_text(
         json.dumps({**SAID, "load_before": 0.0, "rows": rows["arrangements"]})
     )
     page.main()
-    assert "Not measured" not in (tmp_path / "speed.md").read_text()
+    assert "Not measured" not in (tmp_path / "results.md").read_text()

@@ -43,7 +43,7 @@ def sample() -> GridSample:
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards") / "flow"
-    Synth(folder, shards=True, kind="draft", recipe="tiny", count=4, per_shard=2, device="cpu").run()
+    Synth(out=folder, shards=True, kind="draft", recipe="tiny", count=4, per_shard=2, device="cpu").run()
     return folder
 
 

@@ -154,7 +154,7 @@ def test_another_pace_scales_all_that_counts_steps():
     whole, short = (find_recipe("video", "base", Changes(pace=pace)) for pace in (None, 0.1))
     for stage, hurried in zip(whole.stages, short.stages, strict=True):
         assert hurried.steps == round(stage.steps / 10)
-        assert hurried.size.curriculum_steps == round(stage.size.curriculum_steps / 10)
+        assert hurried.mixture.curriculum_steps == round(stage.mixture.curriculum_steps / 10)
         assert hurried.optimiser.warmup == round(stage.optimiser.warmup / 10)
         assert (hurried.batch, hurried.optimiser.decay) == (stage.batch, stage.optimiser.decay)
     assert [stage.steps for stage in find_recipe("recon", "tiny", Changes(pace=0.001)).stages] == [1, 1, 1]

@@ -20,15 +20,16 @@ from fourreal.core.notes import UserNote
 from fourreal.video.codec import latent_known
 from fourreal.video.conditioning import FREEZE_TIME, STATIC_SHOT
 from fourreal.video.generate import generate
-from fourreal.video.generation_settings import GenerationSettings, preset
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import Guidance, choose_guidance, guided
 from fourreal.video.model_shape import shape_of
 from fourreal.video.rectified_flow import TrainingTimes, draw_sigmas, flow_loss, interpolate
+from fourreal.video.settings import GenerationSettings, preset
 from fourreal.video.split_time import freeze_time_column
 from fourreal.video.trainable import freeze_for_training
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import mark_trained
+from fourreal.video.windows import WindowSize
 
 FAST = GenerationSettings(steps=2, device="cpu")
 
@@ -231,19 +232,19 @@ def test_nan_while_sampling_names_the_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "grid", "prompt", "settings", "sentence"),
+    ("model", "grid", "prompt", "options", "sentence"),
     [
         ({"trained": "nothing"}, (2, 5, 8), "", {}, "the weights are random numbers.*train them first"),
         ({"trained": "video"}, (2, 5, 8), "", {}, "no view-time training.*train them first"),
         ({"trained": "video"}, (1, 5, 8), "", {}, "not trained with given frames"),
         ({}, (2, 5, 12), "", {}, "multiples of 8 pixels"),
-        ({}, (2, 89, 8), "", {}, "at most 81 frames at a time.*windows of"),
-        ({}, (14, 5, 8), "", {}, r"275 rotary positions and the model has 256.*extend"),
+        ({}, (2, 89, 8), "", {"window": WindowSize(2, 89)}, "at most 81 frames at a time.*windows of"),
+        ({}, (14, 5, 8), "", {"window": WindowSize(14, 5)}, "275 rotary positions and the model has 256.*windows of"),
         ({}, (2, 5, 8), "a fox", {}, "no text encoder.*leave the prompt empty"),
-        ({}, (2, 5, 8), "", {"text_guidance": 3.0}, "text guidance of 3 needs a prompt"),
+        ({}, (2, 5, 8), "", {"settings": replace(FAST, text_guidance=3.0)}, "text guidance of 3 needs a prompt"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(model: dict, grid: tuple, prompt: str, settings: dict, sentence: str) -> None:
+def test_bad_input_is_one_clear_sentence(model: dict, grid: tuple, prompt: str, options: dict, sentence: str) -> None:
     views, times, size = grid
     known = "column" if views == 1 else "cross"
     with pytest.raises(InputError, match=sentence):
@@ -251,7 +252,7 @@ def test_bad_input_is_one_clear_sentence(model: dict, grid: tuple, prompt: str, 
             tiny_pixels(**model),
             additive_grid(views, times, size).with_known(known),
             prompt,
-            settings=replace(FAST, **settings),
+            **{"settings": FAST, **options},
         )
 
 

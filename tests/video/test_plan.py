@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import weakref
 from dataclasses import replace
 from typing import Any
@@ -17,16 +18,16 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from fourreal.core.errors import InputError
-from fourreal.video import generate as generate_module
-from fourreal.video.extend import extend
+from fourreal.core.grid_shape import GridShape
 from fourreal.video.generate import generate
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.hardware import GPUS, DeviceSpec, device_spec
 from fourreal.video.model_shape import WAN_2_1_CODEC, CodecCost, ModelShape, named_shape, shape_of
-from fourreal.video.plan import RESERVE, GridSize, format_plan, largest_window, plan_generation
+from fourreal.video.plan import RESERVE, format_plan, largest_window, plan_generation
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.transformer import ViewTimeTransformer
+from fourreal.video.windows import WindowSize
 
-PAPER_GRID = GridSize(8, 61, 288, 512)
+PAPER_GRID = GridShape.of(8, 61, (288, 512))
 ROOMY = DeviceSpec("roomy", 10_000, 100)
 # The counter knows the attention kernels of GPUs only.
 CPU_ATTENTION: Any = {
@@ -45,7 +46,7 @@ CPU_ATTENTION: Any = {
 )
 def test_released_models_have_the_known_numbers(name: str, billions: float, tokens: int, operations: float) -> None:
     shape = named_shape(name)
-    plan = plan_generation(shape, GridSize(8, 29, 288, 512), ROOMY)
+    plan = plan_generation(shape, GridShape.of(8, 29, (288, 512)), ROOMY)
     assert shape.parameters / 1e9 == pytest.approx(billions, abs=6e-4)
     assert shape.text_parameters / 1e9 == pytest.approx(5.681, abs=1e-3)
     assert plan.tokens == tokens
@@ -82,7 +83,7 @@ def test_operations_are_those_that_run(arrangement: Any) -> None:
         latents, text = torch.zeros(1, views, 16, times, 16, 16), torch.zeros(1, 7, 32)
         with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION) as counter, torch.no_grad():
             model(latents, torch.ones(1), text)
-        plan = plan_generation(shape, GridSize(views, 4 * times - 3, 128, 128), ROOMY)
+        plan = plan_generation(shape, GridShape.of(views, 4 * times - 3, (128, 128)), ROOMY)
         # The plan leaves out embeddings and the output projection, small in any real model.
         assert plan.pass_flops == pytest.approx(counter.get_total_flops(), rel=0.12), (views, times)
 
@@ -120,7 +121,7 @@ def test_activations_are_those_that_are_alive(ffn: int) -> None:
         with LiveBytes() as live, torch.no_grad():
             model(latents, torch.ones(1), text, latents, known)
         peaks.append(live.peak)
-        planned.append(plan_generation(shape, GridSize(4, 4 * times - 3, 128, 128), ROOMY).activations_gb * 1e9)
+        planned.append(plan_generation(shape, GridShape.of(4, 4 * times - 3, (128, 128)), ROOMY).activations_gb * 1e9)
     # Differences, because the tracker counts weights as alive, too, once they are read.
     assert planned[1] - planned[0] == pytest.approx(peaks[1] - peaks[0], rel=0.25)
 
@@ -146,7 +147,7 @@ def test_codec_costs_are_those_of_the_released_vae() -> None:
 @settings(max_examples=15, deadline=None)
 def test_more_costs_more_and_what_is_proposed_fits(views: int, frames: int, height: int) -> None:
     shape, device = named_shape("wan2.1-14b"), GPUS["rtx-4090"]
-    grid = GridSize(views, frames, height, 512)
+    grid = GridShape.of(views, frames, (height, 512))
     plan = plan_generation(shape, grid, device)
     larger = plan_generation(shape, replace(grid, views=views + 1), device)
     assert larger.peak_gb >= plan.peak_gb
@@ -163,7 +164,7 @@ def test_more_costs_more_and_what_is_proposed_fits(views: int, frames: int, heig
 
 
 def test_an_impossible_plan_says_why_and_what_would_fit() -> None:
-    plan = plan_generation(named_shape("wan2.1-14b"), GridSize(8, 61, 480, 832), GPUS["rtx-4090"])
+    plan = plan_generation(named_shape("wan2.1-14b"), GridShape.of(8, 61, (480, 832)), GPUS["rtx-4090"])
     with pytest.raises(InputError, match=r"it takes \d+\.\d GB and rtx-4090 has 24 GB; what fits: .*windows of"):
         plan.require()
     text = format_plan(plan)
@@ -173,41 +174,44 @@ def test_an_impossible_plan_says_why_and_what_would_fit() -> None:
 
 
 def test_remedies_do_what_they_say() -> None:
-    grid = GridSize(8, 61, 480, 832)
+    grid = GridShape.of(8, 61, (480, 832))
     plan = plan_generation(named_shape("wan2.1-1.3b"), grid, GPUS["rtx-4090"])
     assert plan.remedies[0].startswith("offload 'parts'")
     assert plan_generation(named_shape("wan2.1-1.3b"), grid, GPUS["rtx-4090"], offload="parts").fits
     int8 = replace(named_shape("wan2.1-14b"), bytes_per_value=1)
-    small = plan_generation(named_shape("wan2.1-14b"), GridSize(2, 29, 288, 512), GPUS["rtx-4090"])
+    small = plan_generation(named_shape("wan2.1-14b"), GridShape.of(2, 29, (288, 512)), GPUS["rtx-4090"])
     assert any(remedy.startswith("int8 weights and offload") for remedy in small.remedies)
-    assert plan_generation(int8, GridSize(2, 29, 288, 512), GPUS["rtx-4090"], offload="parts").fits
+    assert plan_generation(int8, GridShape.of(2, 29, (288, 512)), GPUS["rtx-4090"], offload="parts").fits
 
 
 def test_reach_is_checked_before_memory() -> None:
     shape = named_shape("wan2.1-1.3b")
-    long = plan_generation(shape, GridSize(8, 121, 288, 512), ROOMY)
+    long = plan_generation(shape, GridShape.of(8, 121, (288, 512)), ROOMY)
     assert long.problems == ("it knows at most 81 frames at a time",)
-    assert long.remedies == ("windows of 8 views x 81 frames (extend)",)
-    assert plan_generation(shape, GridSize(1, 121, 288, 512), ROOMY).fits
-    wide = plan_generation(shape, GridSize(50, 29, 288, 512), ROOMY)
+    assert long.remedies == ("windows of 8 views x 81 frames",)
+    assert plan_generation(shape, GridShape.of(1, 121, (288, 512)), ROOMY).fits
+    wide = plan_generation(shape, GridShape.of(50, 29, (288, 512)), ROOMY)
     assert "1037 rotary positions and the model has 1024" in wide.problems[0]
-    odd = plan_generation(shape, GridSize(2, 5, 290, 512), ROOMY)
+    odd = plan_generation(shape, GridShape.of(2, 5, (290, 512)), ROOMY)
     assert "multiples of 16 pixels high and wide (for instance 288x512)" in odd.problems[0]
 
 
-def test_generate_refuses_with_the_plan_and_extend_finds_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generate_refuses_a_window_with_the_plan_or_finds_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("fourreal.video.generate")
     model, grid = tiny_pixels(), additive_grid(6, 17, size=64).with_known("cross")
     settings_ = GenerationSettings(steps=1, device="cpu")
-    needs = plan_generation(shape_of(model), GridSize(6, 17, 64, 64), DeviceSpec("cpu", 1, 1, is_cpu=True)).peak_gb
-    monkeypatch.setattr(generate_module, "memory_gb", lambda device: 0.6 * needs)
+    needs = plan_generation(
+        shape_of(model), GridShape.of(6, 17, (64, 64)), DeviceSpec("cpu", 1, 1, is_cpu=True)
+    ).peak_gb
+    monkeypatch.setattr(module, "memory_gb", lambda device: 0.6 * needs)
     with pytest.raises(
         InputError, match=r"this model cannot generate 6 views x 17 frames of 64x64: it takes .* what fits: windows"
     ):
-        generate(model, grid, settings=settings_)
-    assert bool(extend(model, grid, settings=settings_).known.all())
-    monkeypatch.setattr(generate_module, "memory_gb", lambda device: 1e-4)
+        generate(model, grid, window=WindowSize(6, 17), settings=settings_)
+    assert bool(generate(model, grid, settings=settings_).known.all())
+    monkeypatch.setattr(module, "memory_gb", lambda device: 1e-4)
     with pytest.raises(InputError, match="cannot generate 1 views x 5 frames"):
-        extend(model, grid, settings=settings_)
+        generate(model, grid, settings=settings_)
 
 
 def test_devices_by_name_and_by_measurement() -> None:
@@ -231,5 +235,5 @@ def test_a_loaded_model_is_planned_by_its_own_numbers() -> None:
     assert shape.parameters == sum(p.numel() for p in model.transformer.parameters())
     assert shape.bytes_per_value == 4
     assert shape.frame_multiple == 8
-    plan = plan_generation(shape, GridSize(2, 5, 16, 16), ROOMY)
+    plan = plan_generation(shape, GridShape.of(2, 5, (16, 16)), ROOMY)
     assert plan.tokens == 2 * 2 * 2 * 2

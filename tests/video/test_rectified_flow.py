@@ -11,8 +11,6 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from fourreal.core.errors import InputError
 from fourreal.video.rectified_flow import (
-    STEP_PRESETS,
-    Sampler,
     TrainingTimes,
     draw_sigmas,
     flow_loss,
@@ -23,6 +21,7 @@ from fourreal.video.rectified_flow import (
     to_sample,
     to_velocity,
 )
+from fourreal.video.settings import STEP_PRESETS, Sampler
 
 
 def _pair() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -14,11 +14,11 @@ from tiny_generator import tiny_pixels
 from tiny_wan import first_frame_channels, first_frame_pasted, save_released, text_to_video
 
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import GridShape
 from fourreal.video.conditioning import ContextMode, prompt_for
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.plan import GridSize
 from fourreal.video.rectified_flow import noise_schedule
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.single_video import VideoRequest, generate_video
 from fourreal.video.text_to_grid import text_to_grid
 from fourreal.video.weights import mark_trained
@@ -125,8 +125,8 @@ SETTINGS_PLAIN = GenerationSettings(steps=2, device="cpu")
 
 def test_text_to_grid_with_our_own_base_keeps_both_videos() -> None:
     model, told = tiny_pixels(context_tokens=True), []
-    size = GridSize(3, 9, 16, 16)
-    grid = text_to_grid(model, "", size, fps=8, settings=SETTINGS_PLAIN, progress=lambda d, n: told.append((d, n)))
+    size = GridShape.of(3, 9, (16, 16))
+    grid = text_to_grid(model, "", size, settings=SETTINGS_PLAIN, progress=lambda d, n: told.append((d, n)))
     assert grid.frames.shape == (3, 9, 3, 16, 16)
     assert bool(grid.known.all())
     assert grid.fps == pytest.approx(8)
@@ -138,7 +138,7 @@ def test_text_to_grid_with_our_own_base_keeps_both_videos() -> None:
 @pytest.mark.parametrize(("views", "frames"), [(1, 5), (3, 1)])
 def test_text_to_a_single_row_or_column(views: int, frames: int) -> None:
     model = tiny_pixels(context_tokens=True)
-    grid = text_to_grid(model, "", GridSize(views, frames, 16, 16), settings=SETTINGS_PLAIN)
+    grid = text_to_grid(model, "", GridShape.of(views, frames, (16, 16)), settings=SETTINGS_PLAIN)
     assert grid.frames.shape[:2] == (views, frames)
     assert bool(grid.known.all())
 
@@ -148,7 +148,7 @@ def test_text_to_grid_through_a_base_that_pastes_and_one_with_channels(tmp_path:
     mark_trained(model.transformer, "grid")
     for name, pipeline in (("pasted", first_frame_pasted()), ("channels", first_frame_channels())):
         base = ViewTimeGenerator.from_pretrained(save_released(pipeline, tmp_path / name))
-        size = GridSize(2, 5, 32, 32)
+        size = GridShape.of(2, 5, (32, 32))
         grid = text_to_grid(model, "two foxes run", size, base=base, settings=SETTINGS_PLAIN)
         assert grid.frames.shape == (2, 5, 3, 32, 32)
         assert bool(grid.known.all())
@@ -161,9 +161,9 @@ def test_a_base_that_cannot_start_from_a_frame_is_refused_before_anything_runs(t
         raise AssertionError("something was generated")
 
     with pytest.raises(InputError, match=r"cannot start a video from a given frame.*Wan 2\.2 TI2V"):
-        text_to_grid(base, "two foxes", GridSize(2, 5, 32, 32), settings=SETTINGS, progress=never)
+        text_to_grid(base, "two foxes", GridShape.of(2, 5, (32, 32)), settings=SETTINGS, progress=never)
     with pytest.raises(InputError, match="cannot start a video from a given frame"):
         generate_video(base, REQUEST, first_frame=torch.rand(3, 32, 32), settings=SETTINGS)
     untrained = tiny_pixels(context_tokens=True, trained="video")
     with pytest.raises(InputError, match="no view-time training"):
-        text_to_grid(untrained, "", GridSize(2, 5, 16, 16), settings=SETTINGS_PLAIN, progress=never)
+        text_to_grid(untrained, "", GridShape.of(2, 5, (16, 16)), settings=SETTINGS_PLAIN, progress=never)

@@ -10,12 +10,12 @@ import pytest
 from tiny_generator import AdditiveOracle, additive_grid, tiny_pixels
 
 from fourreal.core.errors import InputError
-from fourreal.video.extend import extend
-from fourreal.video.generation_settings import GenerationSettings
+from fourreal.core.grid_shape import GridShape
+from fourreal.video.generate import generate
 from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.training_size import TrainingSize
+from fourreal.video.settings import GenerationSettings
 
-SIZE = TrainingSize(2, 5, 8, 8, fps=8.0, arc_deg=(5.0, 35.0))
+SIZE = GridShape(views=2, frames=5, height=8, width=8, fps=8.0, arc_deg=(5.0, 35.0))
 
 
 def test_it_is_kept_with_the_weights(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_larger_grids_are_made_in_windows_of_it() -> None:
     settings = GenerationSettings(steps=1, device="cpu")
     for size, windows in ((None, {(3, 3)}), (SIZE, {(2, 2)})):
         model.transformer.calls = []  # pyright: ignore[reportAttributeAccessIssue]
-        made = extend(replace(model, training_size=size), grid, settings=settings)
+        made = generate(replace(model, training_size=size), grid, settings=settings)
         seen = {tuple(call["mask"].shape[1:]) for call in model.transformer.calls}  # pyright: ignore[reportAttributeAccessIssue]
         assert seen == windows
         assert bool(made.known.all())

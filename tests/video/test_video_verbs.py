@@ -60,7 +60,7 @@ def test_windows_and_a_prompt_alone(folder: Path) -> None:
     assert bool(load_grid(folder / "slid").grid.known.all())
     with pytest.raises(InputError, match="give a grid folder, a --prompt, or both"):
         run(Generate, "--out", folder / "none", *small)
-    with pytest.raises(InputError, match="no text encoder"):
+    with pytest.raises(InputError, match="reads no text, so a prompt alone"):
         run(Generate, "--prompt", "a fox", "--size", "16", "16", "--frames", "5", "--out", folder / "none", *small)
     assert not (folder / "none").exists()
 

@@ -10,12 +10,12 @@ from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import read_image
 from fourreal.view.contact_sheet import (
-    SheetOptions,
     contact_sheet,
     hatch,
     sheet_layout,
     write_contact_sheet,
 )
+from fourreal.view.settings import SheetOptions
 
 
 def cell_of(sheet: torch.Tensor, grid: VideoGrid, row: int, column: int, options: SheetOptions) -> torch.Tensor:
@@ -52,7 +52,7 @@ def test_unknown_cells_are_hatched_and_known_ones_are_not():
 
 def test_a_large_grid_is_thinned_and_says_so():
     grid = colored_grid(9, 11, (60, 300))
-    options = SheetOptions(max_cell_px=100, max_views=3, max_times=4)
+    options = SheetOptions(max_cell_px=100, max_views=3, max_frames=4)
     layout = sheet_layout(grid, options)
     assert layout.views == (0, 4, 8)
     assert layout.times == (0, 3, 7, 10)

@@ -15,8 +15,9 @@ from fourreal.core.errors import InputError
 from fourreal.core.gaussians import DynamicScene, Gaussians
 from fourreal.core.media import read_clip
 from fourreal.splat.rasterize import rasterize
-from fourreal.view.movie import MovieOptions, plan_movie, write_grid_movie, write_movie
-from fourreal.view.view_time_path import PathStart, cell_path, waypoints
+from fourreal.view.movie import plan_movie, write_grid_movie, write_movie
+from fourreal.view.settings import MovieOptions
+from fourreal.view.view_time_path import cell_path, waypoints
 
 WHITE = torch.ones(3)
 
@@ -37,7 +38,7 @@ class Unseen:
 
 def test_play_keeps_the_camera_and_runs_the_time():
     scene = moving_ball(5)
-    plan = plan_movie(scene, "play", options=MovieOptions(fps=8, start=PathStart(view=3)))
+    plan = plan_movie(scene, "play", options=MovieOptions(fps=8, view=3))
     assert len(plan) == 1 + 8
     torch.testing.assert_close(plan.seconds, torch.arange(9) / 8)
     torch.testing.assert_close(plan.cameras.world_to_cam, scene.cameras.world_to_cam[3].expand(9, 4, 4))
@@ -50,7 +51,7 @@ def test_half_speed_takes_twice_as_long():
 
 def test_freeze_keeps_the_time_and_passes_every_camera_twice():
     scene = moving_ball(5)
-    plan = plan_movie(scene, "freeze", options=MovieOptions(fps=10, move_seconds=1, start=PathStart(stop_time=3)))
+    plan = plan_movie(scene, "freeze", options=MovieOptions(fps=10, camera_seconds=1, stop_frame=3))
     assert len(plan) == 21
     assert set(plan.seconds.tolist()) == {0.75}
     for index, view in ((0, 0), (5, 2), (10, 4), (15, 2), (20, 0)):
@@ -60,7 +61,7 @@ def test_freeze_keeps_the_time_and_passes_every_camera_twice():
 
 
 def test_bullet_time_stops_and_goes_on():
-    plan = plan_movie(moving_ball(5), "bullet", options=MovieOptions(fps=12, move_seconds=1))
+    plan = plan_movie(moving_ball(5), "bullet", options=MovieOptions(fps=12, camera_seconds=1))
     times = plan.seconds
     stopped = (times == 0.5).nonzero().flatten()
     assert bool((times.diff() >= 0).all()), "time never runs back"
@@ -86,7 +87,7 @@ def test_a_full_orbit_keeps_its_distance_and_looks_at_the_focus(moved):
     """In a z-up world and in one whose first camera is the world (y down) alike."""
     scene = moving_ball(5)
     cameras = scene.cameras.moved(scene.cameras.world_to_cam[0]) if moved else scene.cameras
-    plan = plan_movie(scene, "orbit", cameras=cameras, options=MovieOptions(fps=10, move_seconds=2, span_deg=360))
+    plan = plan_movie(scene, "orbit", cameras=cameras, options=MovieOptions(fps=10, camera_seconds=2, span_deg=360))
     focus = focus_point(cameras)
     offsets = plan.cameras.centers - focus
     torch.testing.assert_close(offsets.norm(dim=-1), torch.full((20,), 4.0), atol=1e-3, rtol=0)
@@ -109,7 +110,7 @@ def test_an_orbit_swings_where_the_rig_saw_one_side_and_circles_where_it_saw_all
 
 
 def test_orbit_time_starts_over():
-    plan = plan_movie(moving_ball(4), "orbit", options=MovieOptions(fps=8, move_seconds=3))
+    plan = plan_movie(moving_ball(4), "orbit", options=MovieOptions(fps=8, camera_seconds=3))
     assert bool((plan.seconds.diff() < 0).any())
     assert float(plan.seconds.min()) == 0
     assert float(plan.seconds.max()) <= 0.75
@@ -127,7 +128,7 @@ def test_scenes_without_cameras_need_some():
     [
         ({"fps": 0.0}, "positive fps"),
         ({"speed": -1.0}, "positive fps"),
-        ({"move_seconds": float("nan")}, "positive fps"),
+        ({"camera_seconds": float("nan")}, "positive fps"),
         ({"span_deg": 400.0}, "360 degrees"),
     ],
 )
@@ -141,7 +142,7 @@ def test_nonsense_options_are_refused(values, message):
 
 def test_the_file_shows_what_the_plan_says(tmp_path):
     scene = moving_ball(4)
-    plan = plan_movie(scene, "bullet", options=MovieOptions(fps=6, move_seconds=1, size=(64, 86)))
+    plan = plan_movie(scene, "bullet", options=MovieOptions(fps=6, camera_seconds=1, size=(64, 86)))
     reported = []
     write_movie(tmp_path / "m.mp4", scene, plan, progress=lambda done, total: reported.append((done, total)))
     clip = read_clip(tmp_path / "m.mp4")
@@ -155,7 +156,7 @@ def test_the_file_shows_what_the_plan_says(tmp_path):
 
 def test_the_ball_is_where_its_centre_projects(tmp_path):
     scene = moving_ball(4)
-    plan = plan_movie(scene, "play", options=MovieOptions(fps=4, start=PathStart(view=2)))
+    plan = plan_movie(scene, "play", options=MovieOptions(fps=4, view=2))
     write_movie(tmp_path / "m.mp4", scene, plan)
     frames = read_clip(tmp_path / "m.mp4").frames
     pixels, _ = scene.cameras[2].project(ball_centers(4))
@@ -216,7 +217,7 @@ def test_a_failing_render_leaves_nothing(tmp_path):
 
 def test_bullet_time_over_a_grid_is_exactly_these_cells(tmp_path):
     grid = colored_grid(3, 4)
-    cells = write_grid_movie(tmp_path / "m.mp4", grid, "bullet", options=MovieOptions(start=PathStart(stop_time=2)))
+    cells = write_grid_movie(tmp_path / "m.mp4", grid, "bullet", options=MovieOptions(stop_frame=2))
     assert cells == [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (1, 2), (0, 2), (0, 3)]
     clip = read_clip(tmp_path / "m.mp4")
     expected = torch.stack([grid.frames[cell] for cell in cells])
@@ -235,13 +236,13 @@ def test_bullet_time_over_a_grid_is_exactly_these_cells(tmp_path):
     ],
 )
 def test_cells_of_every_move(move, cells):
-    assert cell_path(waypoints(move, 3, 3, PathStart(view=1))) == cells
+    assert cell_path(waypoints(move, 3, 3, view=1)) == cells
 
 
 @pytest.mark.parametrize("move", ["play", "freeze", "bullet", "sweep"])
 @pytest.mark.parametrize(("views", "times"), [(2, 1), (2, 9), (7, 3), (5, 5)])
 def test_paths_take_single_steps_inside_the_grid(move, views, times):
-    cells = cell_path(waypoints(move, views, times, PathStart(view=views - 1)))
+    cells = cell_path(waypoints(move, views, times, view=views - 1))
     assert all(0 <= view < views and 0 <= time < times for view, time in cells)
     for (view_a, time_a), (view_b, time_b) in itertools.pairwise(cells):
         assert max(abs(view_b - view_a), abs(time_b - time_a)) == 1
@@ -253,7 +254,7 @@ def test_paths_take_single_steps_inside_the_grid(move, views, times):
 
 def test_a_partly_known_grid_plays_what_it_has(tmp_path):
     grid = colored_grid(3, 4).with_known("cross")
-    options = MovieOptions(start=PathStart(stop_time=0))
+    options = MovieOptions(stop_frame=0)
     assert write_grid_movie(tmp_path / "ok.mp4", grid, "bullet", options=options)
     with pytest.raises(InputError, match=r"does not have, \(view, time\): \(1, 1\), \(2, 1\)"):
         write_grid_movie(tmp_path / "no.mp4", grid, "bullet")
@@ -262,9 +263,9 @@ def test_a_partly_known_grid_plays_what_it_has(tmp_path):
 
 def test_places_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match="view 7 was asked for; there are views 0 to 2"):
-        write_grid_movie(tmp_path / "m.mp4", colored_grid(), "play", options=MovieOptions(start=PathStart(view=7)))
+        write_grid_movie(tmp_path / "m.mp4", colored_grid(), "play", options=MovieOptions(view=7))
     with pytest.raises(InputError, match="time 4 was asked for; there are times 0 to 3"):
-        waypoints("freeze", 3, 4, PathStart(stop_time=4))
+        waypoints("freeze", 3, 4, stop_time=4)
     with pytest.raises(InputError, match="at least 2 views"):
         waypoints("bullet", 1, 4)
 
@@ -273,4 +274,4 @@ def test_a_single_camera_scene_can_play():
     scene = moving_ball(3, 100)
     one = Cameras(scene.cameras.world_to_cam[:1], intrinsics_from_fov(40.0, (96, 128))[None], (96, 128))
     assert len(plan_movie(scene, "play", cameras=one, options=MovieOptions(fps=4))) == 3
-    assert len(plan_movie(scene, "orbit", cameras=one, options=MovieOptions(fps=4, move_seconds=1))) == 4
+    assert len(plan_movie(scene, "orbit", cameras=one, options=MovieOptions(fps=4, camera_seconds=1))) == 4

@@ -14,7 +14,8 @@ from fourreal.core.camera_paths import look_at
 from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
-from fourreal.view.page import PageOptions, write_page
+from fourreal.view.page import write_page
+from fourreal.view.settings import PageOptions
 from fourreal.view.thin import importance, thin
 from fourreal.view.viewer_frame import ViewerFrame
 

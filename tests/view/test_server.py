@@ -22,12 +22,13 @@ from fourreal.core.media import to_uint8
 from fourreal.view.contact_sheet import hatch
 from fourreal.view.layers import GridWall, SplatLayer, cell_picture
 from fourreal.view.panels import PANEL_PX
-from fourreal.view.server import Viewer, ViewerOptions, serve
+from fourreal.view.server import Viewer, serve
+from fourreal.view.settings import ViewerOptions
 from fourreal.view.smoothing import smooth
 from fourreal.view.thin import thin
 from fourreal.view.viewer_frame import ViewerFrame, to_viewer_frame
 
-QUIET = ViewerOptions(port=0, open_browser=False)
+QUIET = ViewerOptions(port=0, open=False)
 
 
 def splats_of(viewer: Viewer) -> SplatLayer:
@@ -65,7 +66,7 @@ def test_it_listens_on_this_machine_only():
 def test_a_taken_port_leads_to_the_next():
     with (
         serve(scene=moving_ball(2, 50), options=QUIET) as first,
-        serve(scene=moving_ball(2, 50), options=ViewerOptions(port=first.port, open_browser=False)) as second,
+        serve(scene=moving_ball(2, 50), options=ViewerOptions(port=first.port, open=False)) as second,
     ):
         assert second.port > first.port
 
@@ -89,7 +90,7 @@ def test_the_slider_shows_the_step():
 def test_play_runs_and_starts_over_and_pauses():
     scene = moving_ball(3, 50)
     seen: list[int] = []
-    with serve(scene=scene, options=ViewerOptions(port=0, open_browser=False, speed=4.0)) as viewer:
+    with serve(scene=scene, options=ViewerOptions(port=0, open=False, speed=4.0)) as viewer:
         assert viewer.step == 0
         viewer.time.slider.on_update(lambda _: seen.append(viewer.step))
         viewer.time.playing.value = True
@@ -165,7 +166,7 @@ def test_a_scene_keeps_its_own_cameras_beside_the_frames_of_its_grid():
 
 def test_too_many_gaussians_are_thinned_and_said():
     scene = moving_ball(2, 1000)
-    with serve(scene=scene, options=ViewerOptions(port=0, open_browser=False, max_gaussians=100)) as viewer:
+    with serve(scene=scene, options=ViewerOptions(port=0, open=False, max_gaussians=100)) as viewer:
         assert len(splats_of(viewer).node.centers) == 100
         assert viewer.notes == (
             "100 of up to 1,000 Gaussians are drawn, the most visible ones; raise max_gaussians for more",
@@ -184,7 +185,7 @@ def test_the_up_axis_can_be_chosen():
         assert not np.allclose(root(), automatic)
         viewer.up_axis.value = "z"
         np.testing.assert_allclose(root(), automatic, atol=1e-6)
-    with serve(scene=moving_ball(2, 50), options=ViewerOptions(port=0, open_browser=False, up="-y")) as viewer:
+    with serve(scene=moving_ball(2, 50), options=ViewerOptions(port=0, open=False, up="-y")) as viewer:
         assert viewer.up_axis.value == "-y"
         assert viewer.viewer_frame.up.tolist() == [0, -1, 0]
         asked = root()
@@ -207,7 +208,7 @@ def test_bad_input_is_one_sentence():
 @pytest.mark.parametrize("host", ["no such host", "203.0.113.7"])
 def test_a_host_that_is_not_this_machine_is_refused(host):
     with pytest.raises(InputError, match="cannot listen on"):
-        serve(scene=moving_ball(2, 50), options=ViewerOptions(host=host, port=0, open_browser=False))
+        serve(scene=moving_ball(2, 50), options=ViewerOptions(host=host, port=0, open=False))
 
 
 def test_no_free_port_is_said():
@@ -215,7 +216,7 @@ def test_no_free_port_is_said():
         taken.bind(("127.0.0.1", 65535))
         taken.listen()
         with pytest.raises(InputError, match="port 65535 or the next ones"):
-            serve(scene=moving_ball(2, 50), options=ViewerOptions(port=65535, open_browser=False))
+            serve(scene=moving_ball(2, 50), options=ViewerOptions(port=65535, open=False))
 
 
 def test_a_step_that_is_not_there_is_refused():

@@ -14,11 +14,11 @@ from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.gaussians import Gaussians
 from fourreal.core.rotations import axis_angle_to_matrix, quat_to_matrix, rigid
 from fourreal.splat.sh import sh_basis
+from fourreal.view.settings import UP_AXES
 from fourreal.view.viewer_frame import (
     FRAME_DISTANCE,
     LARGEST_STD,
     SMALLEST_STD,
-    UP_AXES,
     ViewerFrame,
     axis_direction,
     fov_y_deg,

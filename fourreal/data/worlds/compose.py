@@ -36,7 +36,7 @@ def make_world(config: WorldConfig, seed: int) -> World:
         InputError: the seed is negative or too large, or photographs are asked for and not installed.
     """
     background = _background(config, stream(seed, "background"))
-    seconds = np.arange(config.times) / config.fps
+    seconds = np.arange(config.frames) / config.fps
     attempt = 0
     groups, rig = _staged(config, seed, attempt, background, seconds)
     while attempt < ATTEMPTS and not _worth_seeing(groups, rig, config):
@@ -95,7 +95,7 @@ def _company(config: WorldConfig, rng: np.random.Generator) -> tuple[Builder, ..
 def _worth_seeing(groups: list[Group], rig: Rig, config: WorldConfig) -> bool:
     if _hidden_share(groups, rig) > MOST_HIDDEN:
         return False
-    return config.times == 1 or _motion_in_view(groups, rig, config) >= LEAST_MOTION
+    return config.frames == 1 or _motion_in_view(groups, rig, config) >= LEAST_MOTION
 
 
 def _hidden_share(groups: list[Group], rig: Rig) -> float:
@@ -156,7 +156,7 @@ def _finish_world(config: WorldConfig, seed: int, groups: list[Group], rig: Rig,
         config=config,
         seed=seed,
         cameras=rig.cameras,
-        seconds=torch.arange(config.times, dtype=torch.float32) / config.fps,
+        seconds=torch.arange(config.frames, dtype=torch.float32) / config.fps,
         shapes=torch.tensor([int(part.shape) for part in parts]),
         half_sizes=torch.tensor([part.half_size for part in parts], dtype=torch.float32),
         poses=torch.from_numpy(np.stack([part.poses for part in parts], 1)).float(),

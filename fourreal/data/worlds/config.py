@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import GridShape
 
 Background = Literal["mixed", "ground", "walls", "white"]
 """Where the objects are.
@@ -32,18 +33,14 @@ HELD_OUT_SEEDS = 900_000
 """Seeds from here on are for evaluation and never trained on."""
 
 
-@dataclass(frozen=True)
-class WorldConfig:
-    """A distribution of worlds; a seed picks one of them.
+@dataclass(frozen=True, kw_only=True)
+class WorldConfig(GridShape):
+    """A distribution of worlds in a grid's shape; a seed picks one of them.
 
     Attributes:
-        views, times: size of the grid.
-        image_size: (height, width).
-        fps: columns are 1 / fps seconds apart.
         background: see `Background`.
         rig: see `RigKind`.
         actors: see `Actors`.
-        arc_deg: range of the angle between the first and the last view, seen from the scene.
         fov_deg: range of the vertical field of view (of the smaller side when the image is upright).
         texture_loudness: 1 full pattern contrast, 0 plain colours.
         max_groups: at most this many things or playing groups of things.
@@ -55,12 +52,12 @@ class WorldConfig:
     """
 
     views: int = 8
-    times: int = 13
-    image_size: tuple[int, int] = (128, 128)
-    fps: float = 8.0
+    frames: int = 13
+    height: int = 128
+    width: int = 128
+    arc_deg: tuple[float, float] = (10.0, 80.0)  # pyright: ignore[reportIncompatibleVariableOverride]
     background: Background = "mixed"
     rig: RigKind = "mixed"
-    arc_deg: tuple[float, float] = (10.0, 80.0)
     fov_deg: tuple[float, float] = (28.0, 52.0)
     texture_loudness: float = 1.0
     max_groups: int = 4
@@ -68,23 +65,25 @@ class WorldConfig:
     photo_textures: bool = False
     actors: Actors = "any"
 
+    @property
+    def shape(self) -> GridShape:
+        """The grids' shape without the worlds."""
+        return GridShape(**{field.name: getattr(self, field.name) for field in fields(GridShape)})
+
     def __post_init__(self) -> None:
-        if min(self.views, self.times, self.max_groups) < 1 or min(self.image_size) < 8:
+        super().__post_init__()
+        if self.max_groups < 1 or min(self.image_size) < 8:
             raise InputError(
-                "a world needs at least 1 view, 1 time, 1 group and 8x8 pixels; got "
-                f"{self.views} views, {self.times} times, {self.max_groups} groups, image_size {self.image_size}"
+                f"a world needs at least 1 group and 8x8 pixels; got {self.max_groups} groups and "
+                f"{self.height}x{self.width}"
             )
-        if not 0 < self.fps <= 240:
+        if self.fps > 240:
             raise InputError(f"fps must lie in (0, 240]; got {self.fps}")
         for name, (low, high), top in (("arc_deg", self.arc_deg, 120.0), ("fov_deg", self.fov_deg, 100.0)):
             if not 0 < low <= high <= top:
                 raise InputError(f"{name} must be a range within (0, {top:g}] degrees; got {(low, high)}")
         if not 0 <= self.texture_loudness <= 1:
             raise InputError(f"texture_loudness must lie in [0, 1]; got {self.texture_loudness}")
-
-    @property
-    def duration_s(self) -> float:
-        return (self.times - 1) / self.fps
 
 
 def training_worlds() -> WorldConfig:
@@ -109,9 +108,9 @@ def curriculum_worlds(progress: float) -> WorldConfig:
 
 def demo_worlds() -> WorldConfig:
     """A picture worth showing: ground or walls, a wide arc, a little larger."""
-    return WorldConfig(image_size=(192, 192), background="ground", rig="arc", arc_deg=(40.0, 70.0))
+    return WorldConfig(height=192, width=192, background="ground", rig="arc", arc_deg=(40.0, 70.0))
 
 
 def tiny_worlds() -> WorldConfig:
     """Small enough for tests."""
-    return WorldConfig(views=3, times=4, image_size=(32, 32))
+    return WorldConfig(views=3, frames=4, height=32, width=32)

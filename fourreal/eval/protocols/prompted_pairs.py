@@ -19,6 +19,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.data.footage import Sampling, grid_from_videos
 from fourreal.eval.protocols.compared import exhibit_without_truth
 from fourreal.eval.protocols.completing import completions
@@ -32,18 +33,6 @@ class PromptedPair:
 
     grid: VideoGrid
     prompt: str
-
-
-@dataclass(frozen=True)
-class PairSize:
-    """Views, times and (height, width) of the grids of a table; longer videos are sampled evenly."""
-
-    views: int
-    times: int
-    image_size: tuple[int, int]
-
-    def changed(self, extent: Extent) -> PairSize:
-        return PairSize(extent.views or self.views, extent.times or self.times, extent.size or self.image_size)
 
 
 Judge = Callable[[VideoGrid, PromptedPair], SceneScore]
@@ -63,7 +52,7 @@ class PairTable:
     name: str
     title: str
     count: int
-    size: PairSize
+    size: GridShape
     metrics: tuple[Metric, ...]
     judge: Judge
     absent: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +84,7 @@ def pair_protocol(table: PairTable, data: Path, models: Models, extent: Extent) 
     settings: dict[str, Any] = {
         "data": str(data),
         "views": table.size.views,
-        "times": table.size.times,
+        "times": table.size.frames,
         "image_size": table.size.image_size,
         "video_features": extent.video_features,
     }
@@ -115,13 +104,13 @@ def pair_protocol(table: PairTable, data: Path, models: Models, extent: Extent) 
     )
 
 
-def read_pair(folder: Path, size: PairSize) -> PromptedPair:
+def read_pair(folder: Path, size: GridShape) -> PromptedPair:
     """The pair in a folder, sampled to a size.
 
     Raises:
         InputError: a video is missing or cannot be read.
     """
-    sampling = Sampling(times=size.times, size=size.image_size)
+    sampling = Sampling(times=size.frames, size=size.image_size)
     found = grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=size.views)
     file = folder / "prompt.txt"
     prompt = file.read_text(encoding="utf-8").strip() if file.is_file() else ""

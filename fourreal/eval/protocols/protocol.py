@@ -13,6 +13,7 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.eval.baselines import Completion
 from fourreal.eval.scores import Better
 
@@ -199,6 +200,11 @@ class Extent:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1; got {value}")
+
+    def of(self, shape: GridShape) -> GridShape:
+        """A protocol's own grid shape with what is asked for instead."""
+        height, width = self.size or shape.image_size
+        return GridShape.of(self.views or shape.views, self.times or shape.frames, (height, width))
 
     def first(self, scenes: Sequence[str]) -> tuple[str, ...]:
         """The scenes to run. Raises InputError when more are asked for than there are."""

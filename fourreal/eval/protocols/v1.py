@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import read_clip
 from fourreal.eval.cross_view import confidence_shares, matching_confidences
 from fourreal.eval.feature_cache import FeatureCache
@@ -25,7 +26,6 @@ from fourreal.eval.grid_scans import given_videos
 from fourreal.eval.protocols import paper_numbers
 from fourreal.eval.protocols.feature_networks import image_network, video_network
 from fourreal.eval.protocols.prompted_pairs import (
-    PairSize,
     PairTable,
     PromptedPair,
     pair_protocol,
@@ -38,7 +38,7 @@ from fourreal.perception.clip_features import ClipFeatures
 from fourreal.perception.feature_network import ImageFeatures, VideoFeatures
 from fourreal.perception.needed_weights import MissingWeights
 
-PAIRS, PAIR_SIZE = 200, PairSize(16, 16, (288, 512))
+PAIRS, PAIR_SIZE = 200, GridShape.of(16, 16, (288, 512))
 MATCHING, CONFIDENCE = (0.1, 0.5, 0.7), (2.0, 2.5, 3.0)
 VIDEO_SCORES = ("visual quality", "temporal consistency", "factual consistency")
 REAL = "real"
@@ -54,7 +54,7 @@ def v1_table_1(
 
     Source: 4Real-Video, section 4.2, Table 1.
     """
-    size = PAIR_SIZE.changed(extent)
+    size = extent.of(PAIR_SIZE)
     measure = _Distributions(extent, Path(data) / REAL, size, cache)
     table = PairTable(
         "v1-table-1",
@@ -81,7 +81,7 @@ _AXES = ("time", "view")
 class _Distributions:
     """Networks, real videos and what they say of a grid."""
 
-    def __init__(self, extent: Extent, real: Path, size: PairSize, cache: FeatureCache | None) -> None:
+    def __init__(self, extent: Extent, real: Path, size: GridShape, cache: FeatureCache | None) -> None:
         self.cache = cache
         self.absent = {
             f"{name}, {axis}": "computed by VideoScore's own model only" for name in VIDEO_SCORES for axis in _AXES
@@ -102,13 +102,13 @@ class _Distributions:
             return None
         return network
 
-    def _read_real(self, folder: Path, size: PairSize) -> None:
+    def _read_real(self, folder: Path, size: GridShape) -> None:
         files = sorted(path for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []
         if not files:
             reason = f"there are no real videos in {folder}"
             self.absent |= {name: reason for name in ("FID", "FVD, time", "FVD, view") if name not in self.absent}
             return
-        clips = [read_clip(file, count=size.times, size=size.image_size).frames for file in files]
+        clips = [read_clip(file, count=size.frames, size=size.image_size).frames for file in files]
         if self.videos is not None:
             features = video_features(clips, self.videos, self.cache)
             self.references |= {"FVD, time": features, "FVD, view": features}
@@ -181,7 +181,7 @@ def v1_table_2(data: str | os.PathLike[str], models: Models, extent: Extent = WH
         "v1-table-2",
         "4Real-Video, Table 2: agreement between the views of generated grids",
         PAIRS,
-        PAIR_SIZE.changed(extent),
+        extent.of(PAIR_SIZE),
         tuple(Metric(name, "higher", "%") for name in (*matching, *sure)),
         judge,
         absent,

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fourreal.core.grid import VideoGrid
+from fourreal.core.grid_shape import GridShape
 from fourreal.data.captures.capture import Selection
 from fourreal.data.captures.nvidia_dynamic import read_nvidia_dynamic
 from fourreal.data.captures.view_folders import read_view_folders
@@ -20,7 +21,6 @@ from fourreal.eval.protocols import paper_numbers
 from fourreal.eval.protocols.completing import Completing, completing
 from fourreal.eval.protocols.novel_views import rendered
 from fourreal.eval.protocols.prompted_pairs import (
-    PairSize,
     PairTable,
     PromptedPair,
     pair_protocol,
@@ -43,7 +43,7 @@ NVIDIA_VIEWS = tuple(view for view in range(12) if view not in NVIDIA_HELD_OUT)
 OBJECTS = tuple(f"object-{number:02d}" for number in range(19))
 TIMES = tuple(range(21))
 SCENE_SIZE, OBJECT_SIZE = (288, 512), (576, 576)
-PAIRS, PAIR_SIZE = 30, PairSize(8, 29, SCENE_SIZE)
+PAIRS, PAIR_SIZE = 30, GridShape.of(8, 29, SCENE_SIZE)
 METRICS = ("PSNR", "SSIM", "LPIPS (AlexNet)", "ST-LPIPS (alex)", "PSNR (moving)")
 """The paper's three, and two of this project."""
 
@@ -126,7 +126,7 @@ def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WH
 
     Source: 4Real-Video-V2, section 4.1, Table 3.
     """
-    size = PAIR_SIZE.changed(extent)
+    size = extent.of(PAIR_SIZE)
     networks: dict[str, ImageFeatures] = {}
     absent = {
         "MEt3R": "computed by its authors' code only (Asim et al., 2024)",

@@ -5,8 +5,8 @@ Everything is made from seeds, so that anybody can measure the same figures with
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -29,45 +29,24 @@ from fourreal.eval.protocols.protocol import WHOLE, Extent, Metric, Models, Prot
 
 SCENES = 64
 INPUT_VIEWS, TARGET_VIEWS = (0, 2, 5, 7), (1, 3, 4, 6)
-RECON_TIMES, RECON_FPS = 4, 4.0
+RECON_FRAMES, RECON_FPS = 4, 4.0
 NEAREST = "nearest input view"
 ROTATION, DEPTH, FOCAL = "rotation error", "depth AbsRel", "focal length error"
 
 
-@dataclass(frozen=True)
-class HeldOutWorlds:
-    """Which worlds: size and camera arcs as the model was trained with; surfaces without photographs.
-
-    Attributes:
-        arc_deg: the whole range; even scenes take its lower half, odd ones its upper half.
-    """
-
-    views: int = 8
-    times: int = 13
-    image_size: tuple[int, int] = (128, 128)
-    fps: float = 8.0
-    arc_deg: tuple[float, float] = (10.0, 80.0)
-
-    @property
-    def middle_arc_deg(self) -> float:
-        return sum(self.arc_deg) / 2
-
-    def config(self, scene: int) -> WorldConfig:
-        low, high = self.arc_deg
-        arc = (low, self.middle_arc_deg) if scene % 2 == 0 else (self.middle_arc_deg, high)
-        return WorldConfig(
-            views=self.views,
-            times=self.times,
-            image_size=self.image_size,
-            fps=self.fps,
-            arc_deg=arc,
-        )
-
-    def sample(self, scene: int) -> GridSample:
-        return render_world(make_world(self.config(scene), HELD_OUT_SEEDS + scene))
+def held_out_sample(worlds: WorldConfig, scene: int) -> GridSample:
+    """World number `scene` of the held-out ones: even ones draw their arc from the lower half of the range, odd ones
+    from the upper half."""
+    (low, high), middle = worlds.arc_deg, middle_arc_deg(worlds)
+    arc = (low, middle) if scene % 2 == 0 else (middle, high)
+    return render_world(make_world(replace(worlds, arc_deg=arc), HELD_OUT_SEEDS + scene))
 
 
-def worlds(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE) -> Protocol:
+def middle_arc_deg(worlds: WorldConfig) -> float:
+    return sum(worlds.arc_deg) / 2
+
+
+def worlds(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) -> Protocol:
     """Completing the grids of 64 held-out worlds from their first row and first column.
 
     Worlds have the seeds 900000 to 900063; even ones draw their camera arc from the lower half of the range, odd
@@ -80,19 +59,19 @@ def worlds(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE) -> P
     size = held_out.image_size
     table = Completing(
         "worlds",
-        f"Held-out worlds: {held_out.views} views x {held_out.times} frames of {size[1]} x {size[0]}, first row and "
+        f"Held-out worlds: {held_out.views} views x {held_out.frames} frames of {size[1]} x {size[0]}, first row and "
         "first column given",
         scenes,
-        lambda scene: held_out.sample(scenes.index(scene)).grid,
+        lambda scene: held_out_sample(held_out, scenes.index(scene)).grid,
         "cross",
         ("PSNR", "PSNR (moving)", "SSIM", "ST-LPIPS (alex)"),
-        {**to_dict(held_out), "first_seed": HELD_OUT_SEEDS, "moving_threshold": MOVING_THRESHOLD},
+        {**to_dict(held_out.shape), "first_seed": HELD_OUT_SEEDS, "moving_threshold": MOVING_THRESHOLD},
         groups=groups,
     )
     return completing(table, models, extent)
 
 
-def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE) -> Protocol:
+def worlds_recon(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) -> Protocol:
     """Reconstructing held-out worlds from 4 of 8 views at 4 times, looked at from the 4 views in between.
 
     Target cameras are the true ones, taken into the reconstruction's world by the similarity between the true and
@@ -111,10 +90,10 @@ def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE
     """
     model = models.reconstruction("worlds-recon")
     refocused = f"{models.name}, focal length fitted"
-    held_out = replace(held_out, views=len(INPUT_VIEWS) + len(TARGET_VIEWS), times=RECON_TIMES, fps=RECON_FPS)
+    held_out = replace(held_out, views=len(INPUT_VIEWS) + len(TARGET_VIEWS), frames=RECON_FRAMES, fps=RECON_FPS)
     scenes, groups = _scenes(held_out, extent)
     comparison = Comparison(pair_metrics(("PSNR", "SSIM", "ST-LPIPS (alex)"), extent))
-    opened = lru_cache(maxsize=1)(held_out.sample)
+    opened = lru_cache(maxsize=1)(partial(held_out_sample, held_out))
 
     @lru_cache(maxsize=1)
     def made_of(number: int) -> GaussianSequence:
@@ -143,11 +122,11 @@ def worlds_recon(models: Models, held_out: HeldOutWorlds, extent: Extent = WHOLE
         return comparison.score(GridPair(scene, views.grid, targets, nothing), extras)
 
     size = held_out.image_size
-    settings: dict[str, Any] = {**to_dict(held_out), "inputs": list(INPUT_VIEWS), "targets": list(TARGET_VIEWS)}
+    settings: dict[str, Any] = {**to_dict(held_out.shape), "inputs": list(INPUT_VIEWS), "targets": list(TARGET_VIEWS)}
     return Protocol(
         "worlds-recon",
-        f"Held-out worlds reconstructed from {len(INPUT_VIEWS)} views at {RECON_TIMES} times of {size[1]} x {size[0]}, "
-        f"seen from {len(TARGET_VIEWS)} unseen views between them",
+        f"Held-out worlds reconstructed from {len(INPUT_VIEWS)} views at {RECON_FRAMES} times of {size[1]} x "
+        f"{size[0]}, seen from {len(TARGET_VIEWS)} unseen views between them",
         scenes,
         {models.name: models.identity, refocused: {"same as": models.name}, NEAREST: {}},
         (NEAREST,),
@@ -195,12 +174,12 @@ def depth_abs_rel(
     return float(((said[valid] * ratio - true[valid]).abs() / true[valid]).mean())
 
 
-def _scenes(held_out: HeldOutWorlds, extent: Extent) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+def _scenes(held_out: WorldConfig, extent: Extent) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """Names of the worlds, and those of the narrow and the wide half."""
     scenes = extent.first([f"world-{HELD_OUT_SEEDS + number}" for number in range(SCENES)])
     low, high = held_out.arc_deg
     halves = {
-        f"narrow arcs, {low:g} to {held_out.middle_arc_deg:g} degrees": scenes[::2],
-        f"wide arcs, {held_out.middle_arc_deg:g} to {high:g} degrees": scenes[1::2],
+        f"narrow arcs, {low:g} to {middle_arc_deg(held_out):g} degrees": scenes[::2],
+        f"wide arcs, {middle_arc_deg(held_out):g} to {high:g} degrees": scenes[1::2],
     }
     return scenes, {name: half for name, half in halves.items() if half}

@@ -11,12 +11,12 @@ from video.tiny_generator import AdditiveOracle, additive_grid, tiny_pixels
 
 from fourreal.core.errors import InputError
 from fourreal.video.draft.draft_model import DraftModel, draft_cells
-from fourreal.video.extend import extend
 from fourreal.video.generate import generate
-from fourreal.video.generation_settings import GenerationSettings
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.reference_gate import mix_references, reference_values, with_drafts
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.transformer import DRAFTED, KNOWN
+from fourreal.video.windows import WindowSize
 
 SETTINGS = GenerationSettings(steps=2, device="cpu")
 
@@ -33,7 +33,7 @@ def test_drafts_alone_are_the_answer_and_the_transformer_is_not_asked(draft: Dra
     given = truth.with_known("cross")
     made = generate(model, given, settings=SETTINGS)
     assert torch.equal(made.frames, draft_cells(draft, given)[0])
-    assert torch.equal(made.frames, extend(model, given, settings=SETTINGS).frames)
+    assert torch.equal(made.frames, generate(model, given, window=WindowSize(2, 5), settings=SETTINGS).frames)
     assert "calls" not in model.transformer.__dict__
 
 

@@ -14,13 +14,13 @@ from torch import Tensor
 from fourreal.core.errors import InputError
 from fourreal.core.grid import known_pattern
 from fourreal.video.codec import latent_known, latent_times
-from fourreal.video.extend import default_window, extend
-from fourreal.video.generate import generate
-from fourreal.video.generation_settings import GenerationSettings
+from fourreal.video.complete import complete_grid, read_prompt
+from fourreal.video.generate import default_window, generate
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.windows import Window, WindowSize, plan_windows
 
 FAST = GenerationSettings(steps=2, device="cpu")
-SMALL = WindowSize(views=3, times=9)
+SMALL = WindowSize(views=3, frames=9)
 
 
 def walk(known: Tensor, size: WindowSize) -> list[tuple[Window, Tensor]]:
@@ -57,7 +57,7 @@ def test_windows_cover_everything_and_each_knows_a_row_or_column(
     steps = walk(known, size)
     for number, (window, cells) in enumerate(steps):
         assert len(set(window.views)) == len(window.views) <= size.views
-        assert 0 < window.stop - window.start <= size.times
+        assert 0 < window.stop - window.start <= size.frames
         assert window.start % 4 == 0
         if number or pattern != "none":
             assert cells.all(1).any() or cells.all(0).any(), f"window {number} starts from nothing"
@@ -103,8 +103,8 @@ def test_windows_grow_both_ways_from_a_known_view_in_the_middle() -> None:
 @pytest.mark.parametrize(
     ("size", "sentence"),
     [
-        (WindowSize(3, 8), r"times must be of the form 4k \+ 1; got 8"),
-        (WindowSize(3, 9, 1, 2), "overlap_times must be"),
+        (WindowSize(3, 8), r"frames must be of the form 4k \+ 1; got 8"),
+        (WindowSize(3, 9, 1, 2), "overlap_frames must be"),
         (WindowSize(3, 9, 3), "still move on"),
         (WindowSize(3, 9, 1, 9), "still move on"),
         (WindowSize(3, 9, 0), "overlap by at least one view"),
@@ -141,49 +141,49 @@ def test_a_network_that_knows_the_truth_extends_to_the_truth(
     truth = additive_grid(views, times)
     model = tiny_pixels(AdditiveOracle)
     known = _column(views, times, column, row)
-    done = extend(model, truth.with_known(known), window=window, settings=FAST)
+    done = generate(model, truth.with_known(known), window=window, settings=FAST)
     torch.testing.assert_close(done.frames, truth.frames, rtol=0, atol=5e-6)
     assert torch.equal(done.frames[known], truth.frames[known])
     seen = [call["latents"].shape for call in model.transformer.calls]  # pyright: ignore[reportAttributeAccessIssue]
     assert max(shape[1] for shape in seen) <= window.views, "more views than a window at once"
-    assert max(shape[3] for shape in seen) <= latent_times(window.times), "more times than a window at once"
+    assert max(shape[3] for shape in seen) <= latent_times(window.frames), "more times than a window at once"
 
 
 def test_a_single_time_extends_along_the_views() -> None:
     grid = additive_grid(8, 1).with_known("row")
-    done = extend(tiny_pixels(), grid, window=WindowSize(3, 5), settings=FAST)
+    done = generate(tiny_pixels(), grid, window=WindowSize(3, 5), settings=FAST)
     assert bool(done.known.all())
     assert torch.equal(done.frames[0], grid.frames[0])
 
 
 def test_one_window_is_plain_generation() -> None:
     model, grid = tiny_pixels(), additive_grid(3, 9).with_known("row")
-    whole = generate(model, grid, settings=FAST)
-    assert torch.equal(extend(model, grid, settings=FAST).frames, whole.frames)
+    whole = complete_grid(model, grid, read_prompt(model, "", FAST), FAST, torch.Generator().manual_seed(FAST.seed))
+    assert torch.equal(generate(model, grid, settings=FAST).frames, whole.frames)
 
 
-def test_extending_is_deterministic_and_counts_its_steps() -> None:
+def test_sliding_is_deterministic_and_counts_its_steps() -> None:
     model, grid, told = tiny_pixels(), additive_grid(5, 17).with_known("cross"), []
-    one = extend(model, grid, window=SMALL, settings=FAST, progress=lambda done, total: told.append((done, total)))
+    one = generate(model, grid, window=SMALL, settings=FAST, progress=lambda done, total: told.append((done, total)))
     assert told == [(i, 8) for i in range(1, 9)]
-    assert torch.equal(one.frames, extend(model, grid, window=SMALL, settings=FAST).frames)
+    assert torch.equal(one.frames, generate(model, grid, window=SMALL, settings=FAST).frames)
     assert torch.equal(one.frames[grid.known], grid.frames[grid.known])
 
 
 def test_a_single_video_extends_along_time_and_text_alone_is_enough() -> None:
     own_base = tiny_pixels(context_tokens=True, trained="video")
-    longer = extend(own_base, additive_grid(1, 21).with_known("none"), window=WindowSize(1, 9), settings=FAST)
+    longer = generate(own_base, additive_grid(1, 21).with_known("none"), window=WindowSize(1, 9), settings=FAST)
     assert bool(longer.known.all())
     stock = tiny_pixels(trained="video")
     with pytest.raises(InputError, match="not trained with given frames"):
-        extend(stock, additive_grid(1, 21).with_known("none"), window=WindowSize(1, 9), settings=FAST)
+        generate(stock, additive_grid(1, 21).with_known("none"), window=WindowSize(1, 9), settings=FAST)
 
 
 def test_the_default_window_respects_the_model() -> None:
     grid = additive_grid(30, 97).with_known("cross")
     window = default_window(tiny_pixels(), grid, FAST)
-    assert (window.views, window.times) == (8, 61)
+    assert (window.views, window.frames) == (8, 61)
     short = tiny_pixels(t_max=5, rope_max_seq_len=20)
     window = default_window(short, grid, FAST)
-    assert window.times <= 17
-    assert (window.views - 1) * 5 + latent_times(window.times) <= 20
+    assert window.frames <= 17
+    assert (window.views - 1) * 5 + latent_times(window.frames) <= 20

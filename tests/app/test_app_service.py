@@ -18,13 +18,14 @@ import torch
 from job.tiny_jobs import moving_square, write_clip
 from PIL import Image
 
-from fourreal.app import service as workshop_module
+from fourreal.app import service as service_module
 from fourreal.app.grid_page import SLOT, TEMPLATE, write_grid_page
 from fourreal.app.queue import Job
 from fourreal.app.results import FOLDER_OF, find_result
 from fourreal.app.server import open_service
-from fourreal.app.service import PACK, Choices, Offer, Service
+from fourreal.app.service import PACK, Choices, Service
 from fourreal.app.sessions import Session
+from fourreal.app.settings import AppSettings
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import read_clip, to_uint8
@@ -37,13 +38,19 @@ PATIENCE_S = 300.0
 
 
 @pytest.fixture
-def offer(models: Path, tmp_path: Path) -> Offer:
-    return Offer((str(models / "video"),), str(models / "recon"), "cpu", max_upload_mb=2, keep=tmp_path / "kept")
+def app_settings(models: Path, tmp_path: Path) -> AppSettings:
+    return AppSettings(
+        model=(str(models / "video"),),
+        recon=str(models / "recon"),
+        device="cpu",
+        max_upload_mb=2,
+        out=tmp_path / "kept",
+    )
 
 
 @pytest.fixture
-def service(offer: Offer, tmp_path: Path) -> Iterator[Service]:
-    with open_service(offer, tmp_path / "root") as service:
+def service(app_settings: AppSettings, tmp_path: Path) -> Iterator[Service]:
+    with open_service(app_settings, tmp_path / "root") as service:
         yield service
 
 
@@ -52,7 +59,7 @@ def session(service: Service) -> Session:
     return service.sessions.open()
 
 
-CHOICES = Choices("video", steps=2)
+CHOICES = Choices(model="video", steps=2)
 
 
 def give(service: Service, session: Session, folder: Path, name: str = "my clip.mp4") -> None:
@@ -142,7 +149,7 @@ def test_while_a_scene_is_made_its_inputs_stay(
             progress(1, 2)
 
     give(service, session, tmp_path)
-    monkeypatch.setattr(workshop_module, "run_job", slow)
+    monkeypatch.setattr(service_module, "run_job", slow)
     service.make(session, CHOICES)
     assert begun.wait(PATIENCE_S)
     for attempt in (
@@ -178,9 +185,9 @@ def test_words_alone_need_a_model_that_reads(service: Service, session: Session)
 )
 def test_numbers_out_of_range_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match="must be from"):
-        Choices("mini", **wrong)
+        Choices(model="mini", **wrong)
     with pytest.raises(InputError, match="letters"):
-        Choices("mini", prompt="x" * 5000)
+        Choices(model="mini", prompt="x" * 5000)
 
 
 def test_only_models_on_offer_can_be_chosen(service: Service, session: Session, tmp_path: Path) -> None:
@@ -188,11 +195,11 @@ def test_only_models_on_offer_can_be_chosen(service: Service, session: Session, 
     for label in ("small", "/etc", str(tmp_path), "", "../video"):
         with pytest.raises(InputError, match="the models here are video"):
             service.make(session, replace(CHOICES, model=label))
-    offer = Offer(("mini", "runs/mine/model"))
-    assert offer.labels == ("mini", "model")
-    assert offer.model("model") == "runs/mine/model"
+    named = AppSettings(model=("mini", "runs/mine/model"))
+    assert named.labels == ("mini", "model")
+    assert named.labelled("model") == "runs/mine/model"
     with pytest.raises(InputError, match="must differ"):
-        Offer(("a/model", "b/model"))
+        AppSettings(model=("a/model", "b/model"))
 
 
 def test_the_grid_page_holds_every_cell(tmp_path: Path) -> None:

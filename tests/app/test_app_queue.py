@@ -9,7 +9,7 @@ import pytest
 
 from fourreal.app.queue import OUR_FAULT, Job, JobQueue
 from fourreal.core.errors import InputError
-from fourreal.job.watch import StagePlace, Watcher
+from fourreal.job.watch import Watcher
 
 PATIENCE_S = 30.0
 
@@ -94,8 +94,8 @@ def test_a_ticket_sees_what_a_run_tells(queue: JobQueue) -> None:
 
     def work(job: Job) -> None:
         assert isinstance(job, Watcher)
-        job.reused(StagePlace("import", 1, 2))
-        with job.stage(StagePlace("generate", 2, 2)) as progress:
+        job.reused("import", "1/2 import")
+        with job.stage("generate", "2/2 generate") as progress:
             for step in range(3):
                 progress(step, 4)
                 views.append(job.view())
