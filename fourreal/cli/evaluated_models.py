@@ -80,6 +80,8 @@ def find_generator(name: str, sampling: Sampling) -> Evaluated:
         "sampler": sampling.sampler,
         "seed": sampling.seed,
     }
+    if model.draft is not None:
+        identity |= {"draft": weights_hash(model.draft), "draft_use": model.draft_use}
 
     def complete(grid: VideoGrid) -> VideoGrid:
         return generate(model, grid, settings=settings)
@@ -151,7 +153,7 @@ def weights_hash(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
