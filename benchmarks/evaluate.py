@@ -24,7 +24,7 @@ import torch
 from fourreal.data.worlds import WorldConfig
 from fourreal.eval.baselines import change_add
 from fourreal.eval.grid_pair import GridPair
-from fourreal.eval.protocols.completing import pair_metrics
+from fourreal.eval.protocols.completion import pair_metrics
 from fourreal.eval.protocols.evaluate import evaluate
 from fourreal.eval.protocols.plots import draw_plots
 from fourreal.eval.protocols.protocol import Extent, Models
@@ -81,16 +81,20 @@ def measured(size: WorldConfig, scenes: int, clock: Clock) -> dict[str, float]:
     truths = [
         held_out_sample(size, scene).grid for scene in range(min(LEARNED_SCENES, scenes))
     ]  # and what is computed once
-    protocol = worlds(Models("change-add", complete=change_add, beside=()), size, Extent(scenes, perceptual=False))
+    protocol = worlds(
+        Models(name="change-add", complete=change_add, baselines=()), size, Extent(scenes=scenes, perceptual=False)
+    )
     timed = lambda worlds, scene: clock.timed("rendering", lambda: held_out_sample(worlds, scene))  # noqa: E731
     with mock.patch("fourreal.eval.protocols.worlds.held_out_sample", timed), tempfile.TemporaryDirectory() as folder:
         evaluation = clock.timed("whole", lambda: evaluate(protocol, Path(folder)))
         clock.timed("report", lambda: (write_report(evaluation, Path(folder)), draw_plots(evaluation, Path(folder))))
-    metric = pair_metrics(("ST-LPIPS (alex)",), Extent())[0].load()
+    metric = pair_metrics(("ST-LPIPS (alex)",), Extent())[0].load
+    assert metric is not None
+    score = metric()
     for truth in truths:
         given = truth.with_known("cross")
-        pair = GridPair("", change_add(given), truth, given.known)
-        clock.timed("learned", lambda pair=pair: metric(pair))
+        pair = GridPair(scene="", generated=change_add(given), truth=truth, given=given.known)
+        clock.timed("learned", lambda pair=pair: score(pair))
     spent = clock.seconds
     return {
         "rendering": spent["rendering"],

@@ -28,9 +28,10 @@ from fourreal.core.devices import resolve_device
 from fourreal.core.progress import Progress
 from fourreal.data.training_grid import Mixture, TrainingGrid
 from fourreal.train.estimate import estimate_training
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import VideoRecipe
+from fourreal.train.settings import RunSettings
 from fourreal.train.task import SheetWriter
 from fourreal.train.video_recipes import VIDEO_RECIPES
 from fourreal.train.video_task import VideoTask
@@ -101,8 +102,8 @@ def compare(recipe: VideoRecipe, steps: int, device: torch.device, workers: int)
         def run(stamp: Progress) -> None:
             task.given = given
             with tempfile.TemporaryDirectory() as out:
-                options = RunOptions(Path(out) / "run", steps=steps, workers=workers, progress=stamp)
-                train(task, recipe, options, alone)
+                settings = RunSettings(out=Path(out) / "run", steps=steps, workers=workers)
+                train(task, recipe, settings, alone, progress=stamp)
 
         return run
 

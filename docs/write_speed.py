@@ -1,4 +1,4 @@
-"""Write the speed tables of docs/results.md and their plots from the JSON files in docs/speed/, which the benchmarks print with --json.
+"""Write the speed tables of docs/results.md, and their plots, from the JSON files in docs/speed/.
 
     python docs/write_speed.py
 

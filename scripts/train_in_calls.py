@@ -2,7 +2,7 @@
 
     python scripts/train_in_calls.py --minutes-total 28 --minutes-call 9      # again and again, until it says finished
 
-The first call of a model times a few steps of every stage and sets the pace of the recipe by it, so that the last
+The first call of a model times a few steps of every stage and scales the recipe by it, so that the last
 stage's falling rate ends within the minutes given; nothing has to be known about the machine. Where `$OUT` names a
 folder, every call leaves there what fits of logs, models and state, see `pack_run.py`.
 """
@@ -20,12 +20,13 @@ from typing import Literal
 import tyro
 from pack_run import Group, Limits, pack
 
-from fourreal.core.configs import load_config, save_config
+from fourreal.core.configs import from_dict, read_json, rename_keys, save_config
 from fourreal.core.errors import InputError
-from fourreal.train.catalog import Changes, find_recipe
+from fourreal.train.catalog import find_recipe
 from fourreal.train.checkpoint import latest_checkpoint
 from fourreal.train.log import read_log
 from fourreal.train.recipe import total_steps
+from fourreal.train.settings import RecipeChanges
 
 Kind = Literal["video", "recon"]
 TIMED_LINES = 3
@@ -69,15 +70,15 @@ class Session:
 
 @dataclass(frozen=True)
 class Plan:
-    """How fast a model trains here, and at which pace it is therefore trained.
+    """How fast a model trains here, and the factor of its steps that follows.
 
     Attributes:
-        pace: of everything that counts steps, see `Changes`.
+        scale_steps: factor of everything that counts steps, see `RecipeChanges`.
         seconds_per_step: of every stage.
         start_seconds: what a call takes beside its steps: imports, workers, the last pictures and the export.
     """
 
-    pace: float
+    scale_steps: float
     seconds_per_step: tuple[float, ...]
     start_seconds: float
 
@@ -111,15 +112,20 @@ def _train(session: Session, kind: Kind, ends: float) -> bool:
         if plan is None:
             return False
         save_config(kept, plan)
-    plan = load_config(kept, Plan)
+    plan = _read_plan(kept)
     left = min(ends - time.monotonic(), _seconds_left(session, kind)) - plan.start_seconds
     if left > 0.3 * plan.start_seconds:
-        _fourreal(session, kind, out, "--pace", str(plan.pace), "--minutes", f"{left / 60:.4f}")
+        _fourreal(session, kind, out, "--scale-steps", str(plan.scale_steps), "--minutes", f"{left / 60:.4f}")
     return _finished(session, kind)
 
 
+def _read_plan(kept: Path) -> Plan:
+    """A plan, also one of an older version."""
+    return from_dict(Plan, rename_keys(read_json(kept), {"pace": "scale_steps"}), str(kept))
+
+
 def _timed_plan(session: Session, kind: Kind, ends: float) -> Plan | None:
-    """Time a few steps of every stage; the pace at which the recipe fits the minutes. None when the call ends first.
+    """Time a few steps of every stage; the factor that fits the recipe into the minutes. None when the call ends first.
 
     Raises:
         InputError: the minutes are too few for anything.
@@ -147,7 +153,7 @@ def _timed_plan(session: Session, kind: Kind, ends: float) -> Plan | None:
     whole = sum(stage.steps * seconds for stage, seconds in zip(stages, per_step, strict=True))
     plan = Plan(float(f"{SAFETY * usable / whole:.4g}"), per_step, start)
     told = ", ".join(f"{stage.name} {1000 * s:.0f} ms" for stage, s in zip(stages, per_step, strict=True))
-    print(f"{kind}: {told} a step; pace {plan.pace} of '{session.recipe}'", flush=True)
+    print(f"{kind}: {told} a step; steps times {plan.scale_steps} of '{session.recipe}'", flush=True)
     return plan
 
 
@@ -172,8 +178,8 @@ def _finished(session: Session, kind: Kind) -> bool:
     kept = session.runs / kind / "plan.json"
     if not kept.is_file():
         return False
-    plan = load_config(kept, Plan)
-    steps = total_steps(find_recipe(kind, session.recipe, Changes(pace=plan.pace)))
+    plan = _read_plan(kept)
+    steps = total_steps(find_recipe(kind, session.recipe, RecipeChanges(scale_steps=plan.scale_steps)))
     return _steps(kept.parent) >= steps or _seconds_left(session, kind) <= 1.3 * plan.start_seconds
 
 

@@ -6,6 +6,8 @@ import importlib
 import re
 import subprocess
 import sys
+import typing
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -34,19 +36,27 @@ def test_links_and_verbs_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_flags_in_commands_exist(page: Path) -> None:
     """Every --flag of a `fourreal` command in the docs is a field of that verb."""
-    import dataclasses
     import importlib
 
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     for verb, rest in re.findall(r"^fourreal +([a-z]+)([^\n#]*)", text, flags=re.MULTILINE):
         module, name, _ = VERBS[verb]
         cls = getattr(importlib.import_module(f"fourreal.cli.{module}"), name)
-        fields = {field.name for field in dataclasses.fields(cls)}
+        fields = _flags(cls)
         for flag in re.findall(r"--([a-z][a-z0-9-]*)", rest):
             if flag == "help":
                 continue
             known = flag.replace("-", "_")
             assert known in fields or known.removeprefix("no_") in fields, f"fourreal {verb} has no --{flag}"
+
+
+def _flags(settings: type) -> set[str]:
+    """Names of a verb's fields, and of the fields of the settings that it holds whole."""
+    hints = typing.get_type_hints(settings)
+    names = set(hints)
+    for hint in hints.values():
+        names |= {name for part in (hint, *typing.get_args(hint)) if is_dataclass(part) for name in _flags(part)}
+    return names
 
 
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

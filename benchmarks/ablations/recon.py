@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from fourreal.cli.evaluated_models import Sampling, find_reconstructor
+from fourreal.cli.evaluated_models import find_reconstructor
 from fourreal.core.atomic import atomic_file
 from fourreal.core.progress import progress_bar
 from fourreal.core.rotations import rotation_angle_deg
@@ -32,11 +32,12 @@ from fourreal.eval.protocols.worlds import INPUT_VIEWS, RECON_FPS, RECON_FRAMES,
 from fourreal.eval.scores import mean_score, paired_difference
 from fourreal.recon.model import ReconModel
 from fourreal.recon.weights import load_model
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import ReconRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.recon_task import ReconTask
+from fourreal.train.settings import RunSettings
 
 ARMS: Mapping[str, Mapping[str, Any]] = {
     "ours": {},
@@ -68,8 +69,8 @@ def trained(recipe: ReconRecipe, start: ReconModel, out: Path, name: str) -> flo
     wanted = task.model.state_dict()
     task.model.load_state_dict({key: value for key, value in start.state_dict().items() if key in wanted})
     with progress_bar(name) as progress:
-        options = RunOptions(out, resume=(out / "manifest.json").exists(), progress=progress)
-        return train(task, recipe, options, Processes(0, 1, device)).counters.seconds / 60
+        settings = RunSettings(out=out, resume=(out / "manifest.json").exists())
+        return train(task, recipe, settings, Processes(0, 1, device), progress=progress).seconds / 60
 
 
 @torch.no_grad()
@@ -85,8 +86,8 @@ def jitter_deg(folder: Path, held_out: WorldConfig, scenes: int) -> list[float]:
 
 
 def measured(name: str, folder: Path, held_out: WorldConfig, scenes: int) -> dict[str, torch.Tensor]:
-    found = find_reconstructor(str(folder / "model"), Sampling(device="cpu"))
-    models = Models(name, found.identity, reconstructor=found.reconstructor)
+    found = find_reconstructor(str(folder / "model"), align="auto", device="cpu")
+    models = Models(name=name, identity=found.identity, reconstructor=found.reconstructor)
     with progress_bar(f"measure {name}") as progress:
         result = evaluate(
             worlds_recon(models, held_out, Extent(scenes=scenes, perceptual=False)),

@@ -38,9 +38,10 @@ from fourreal.eval.protocols.protocol import Extent, Models
 from fourreal.eval.protocols.worlds import worlds
 from fourreal.eval.scores import Measured, NotComputed, paired_difference
 from fourreal.job.content import hash_path
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import LoopConfig, OptimiserConfig, VideoRecipe, VideoStage
+from fourreal.train.settings import RunSettings
 from fourreal.train.video_recipes import VIDEO_RECIPES
 from fourreal.train.video_task import VideoTask
 from fourreal.video.generate import generate
@@ -93,15 +94,27 @@ def ablation_recipe(arm: Mapping[str, Any], seed: int, steps: int, shards: Path)
     mini = VIDEO_RECIPES["mini"]()
     model = mini.model | {"num_attention_heads": 3, "num_layers": 4, "ffn_dim": 288} | dict(arm.get("model", {}))
     worlds = WorldConfig(**SHAPE, photo_textures=True)
-    data = MixtureConfig(worlds, shares=arm.get("shares", SHARES), pattern_shares=(0.6, 0.2, 0.2, 0.0))
-    muon = OptimiserConfig("muon", lr=2e-3, muon_lr=0.02, warmup=50, decay=0.4)
+    data = MixtureConfig(worlds=worlds, shares=arm.get("shares", SHARES), pattern_shares=(0.6, 0.2, 0.2, 0.0))
+    muon = OptimiserConfig(kind="muon", lr=2e-3, muon_lr=0.02, warmup=50, decay=0.4)
     return replace(
         mini,
         name="ablation",
         scales="everything: 32 x 32, 0.7M parameters, minutes of one core",
         model=model,
-        stages=(VideoStage("grids", "grids", steps, BATCH, "all", data, muon),),
-        loop=LoopConfig(seed, BATCH, ema=0.99, checkpoint_every=200, sample_every=steps, plot_every=steps, keep_last=1),
+        stages=(
+            VideoStage(
+                name="grids", data="grids", steps=steps, batch=BATCH, trains="all", mixture=data, optimiser=muon
+            ),
+        ),
+        loop=LoopConfig(
+            seed=seed,
+            micro_batch=BATCH,
+            ema=0.99,
+            checkpoint_every=200,
+            sample_every=steps,
+            plot_every=steps,
+            keep_last=1,
+        ),
         shards=str(shards),
     )
 
@@ -110,9 +123,9 @@ def trained(out: Path, recipe: VideoRecipe, said: str) -> tuple[Callable[[VideoG
     """Train an arm, or go on with it, or find it finished. Returns the generator and the minutes it trained."""
     device = torch.device("cpu")
     with progress_bar(said) as progress:
-        options = RunOptions(out, resume=(out / "manifest.json").exists(), progress=progress)
-        outcome = train(VideoTask(recipe, device), recipe, options, Processes(0, 1, device))
-    return completion(str(out / "model"), SAMPLING_STEPS, {}), outcome.counters.seconds / 60
+        settings = RunSettings(out=out, resume=(out / "manifest.json").exists())
+        counters = train(VideoTask(recipe, device), recipe, settings, Processes(0, 1, device), progress=progress)
+    return completion(str(out / "model"), SAMPLING_STEPS, {}), counters.seconds / 60
 
 
 def completion(model: str, steps: int, changes: Mapping[str, Any]) -> Callable[[VideoGrid], VideoGrid]:
@@ -126,7 +139,7 @@ def measured(
 ) -> Evaluation:
     # By its weights: an arm that was measured half-trained is another one.
     identity = {"arm": str(out), "weights": hash_path(weights)}
-    models = Models(name, identity, complete=complete, beside=("copy-view", "change-add"))
+    models = Models(name=name, identity=identity, complete=complete, baselines=("copy-view", "change-add"))
     with progress_bar(f"measure {name}") as progress:
         return evaluate(worlds(models, held_out, Extent(perceptual=False)), out / "worlds", progress=progress)
 
@@ -134,7 +147,7 @@ def measured(
 def make_shards(folder: Path, share: tuple[float, float, float, float]) -> Path:
     """Samples of a mixture, made once for all arms that train on it."""
     if not folder.exists():
-        mixture = MixtureConfig(WorldConfig(**SHAPE, photo_textures=True), shares=share, seed=77)
+        mixture = MixtureConfig(worlds=WorldConfig(**SHAPE, photo_textures=True), shares=share, seed=77)
         with progress_bar("samples") as progress:
             partial = folder.with_name(folder.name + ".partial")
             write_shards(partial, GridMixture(mixture), SAMPLES, per_shard=50, progress=progress)

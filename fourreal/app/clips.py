@@ -1,4 +1,4 @@
-"""Uploaded clips: whether a file is one is found by opening it; its name says nothing and is made harmless."""
+"""Uploaded clips: recognised by opening them, not by name; names are reduced to harmless characters."""
 
 from __future__ import annotations
 
@@ -34,12 +34,10 @@ NAME_LENGTH = 60
 
 @dataclass(frozen=True)
 class ReceivedClip:
-    """A clip that was looked at and is usable.
+    """A clip that was opened and is usable.
 
     Attributes:
-        path: where it is.
-        name: what to call it.
-        info: what it holds.
+        name: on the page.
     """
 
     path: Path
@@ -51,8 +49,8 @@ def receive_clip(upload: Path, name: str, folder: Path, max_bytes: int) -> Recei
     """Check an uploaded file and move it into a folder, which then holds nothing else.
 
     Args:
-        upload: the file; gone afterwards, whatever it was.
-        name: what the browser called it.
+        upload: the file; removed afterwards in any case.
+        name: given by the browser.
         max_bytes: refuse a larger one.
 
     Raises:
@@ -80,7 +78,7 @@ def receive_clip(upload: Path, name: str, folder: Path, max_bytes: int) -> Recei
 
 
 def look_at_clip(path: Path) -> ReceivedClip:
-    """A clip that is there already. Raises InputError where it is none."""
+    """A clip on disk. Raises InputError where it is none."""
     return ReceivedClip(path, path.name, probe_clip(path))
 
 

@@ -26,7 +26,7 @@ def write_grid_page(grid: VideoGrid, path: Path, given: Bool[Tensor, "V T"] | No
     """Write the page, atomically.
 
     Args:
-        given: which cells were the input; the page says so. None: it is not known, and nothing is said.
+        given: which cells were the input; the page marks them. None: not known, and nothing is marked.
 
     Returns:
         The size of the file in bytes.

@@ -1,4 +1,4 @@
-"""The page: where everything stands, and what happens when something on it is used."""
+"""The page: its layout, and the handlers of its controls."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SKIP = gr.skip()
 
 
 class Page:
-    """The page of a service, built once and shared by everybody who opens it.
+    """The page of a service, built once and shared by all visitors.
 
-    What differs between them is in their `Session`, found by the name that the browser gives each page it opens.
+    The state of each is a `Session`, found by the name that the browser gives every page it opens.
     """
 
     def __init__(self, service: Service) -> None:
@@ -87,13 +87,13 @@ class Page:
         self.stop.click(self.on_stop, None, self.stop, **QUIET)
         self.clock.tick(self.on_tick, None, [self.preview, self.stages, self.results, self.clock, *switches], **QUIET)
 
-    # ---- what happens ------------------------------------------------------------------------
+    # ---- handlers ------------------------------------------------------------------------
 
     def on_close(self, request: gr.Request) -> None:
         self.service.sessions.leave(self._token_of.get(str(request.session_hash), ""))
 
     def _session(self, request: gr.Request) -> Session:
-        """The session of whoever asks, opened when they first do. Raises InputError where it is over."""
+        """The session of a page, opened on its first request. Raises InputError where it was closed."""
         page = str(request.session_hash)
         with self._guard:
             if page not in self._token_of:
@@ -138,7 +138,7 @@ class Page:
             session = self._session(request)
         except InputError as error:
             return [panels.complaint(str(error)), SKIP, SKIP]
-        # While a scene is made, choices are for the next one.
+        # During a run, choices are for the next one.
         return [SKIP] * 3 if session.making else self._look(session, asked)
 
     def on_run(self, request: gr.Request, *asked: Any) -> list[Any]:
@@ -165,23 +165,23 @@ class Page:
         except InputError as error:
             return [SKIP, panels.complaint(str(error)), "", gr.Timer(active=False), SKIP, SKIP]
         seen = None if session.preview is None else session.preview.view()
-        made = None if session.scene is None else session.scene.view()
-        finished = made is not None and made.phase == "finished"
+        scene = None if session.scene is None else session.scene.view()
+        finished = scene is not None and scene.phase == "finished"
         news = [
             _if_new(session, "preview", _looking(session, finished)),
-            _if_new(session, "stages", panels.stages(made) if made else ""),
+            _if_new(session, "stages", panels.stages(scene) if scene else ""),
             _if_new(
                 session,
                 "results",
                 panels.results(_address(session, session.scene), _sizes(session)) if finished else "",
             ),
         ]
-        if any(job is not None and not job.over for job in (seen, made)):
+        if any(job is not None and not job.over for job in (seen, scene)):
             return [*news, SKIP, SKIP, SKIP]
         return [*news, gr.Timer(active=False), gr.Button(interactive=True), gr.Button(visible=False)]
 
     def _look(self, session: Session, asked: tuple[Any, ...]) -> list[Any]:
-        """Begin a preview; what stands on the right meanwhile."""
+        """Start a preview; returns updates of the right column."""
         try:
             begun = self.service.preview(session, _choices(*asked))
         except InputError as error:
@@ -191,7 +191,7 @@ class Page:
 
 
 def _looking(session: Session, finished: bool) -> str | None:
-    """What the preview shows; None to leave what is there: a scene is being made of it, or was until it stopped."""
+    """Content of the preview; None leaves it unchanged, while its scene is being made or was stopped."""
     if session.preview is not None:
         return panels.preview(session.preview.view(), _address(session, session.preview))
     if session.scene is None:
@@ -200,7 +200,7 @@ def _looking(session: Session, finished: bool) -> str | None:
 
 
 def _address(session: Session, job: Job | None) -> panels.Address:
-    """Results of one job have other addresses than those of the next, so that no browser shows an old one."""
+    """Results of different jobs have different addresses, so that no browser shows an old one."""
     number = 0 if job is None else job.number
     return lambda name: f"results/{session.token}/{name}?{number}"
 
@@ -233,7 +233,7 @@ def _whole(value: float | None, what: str) -> int:
 
 
 def _if_new(session: Session, part: str, html: str | None) -> Any:
-    """What is there already is not sent again: a scene that somebody flies through would start anew."""
+    """The same content is not sent again: a scene in the browser would start from the beginning."""
     if html is None or session.shown.get(part) == html:
         return SKIP
     session.shown[part] = html

@@ -1,4 +1,4 @@
-"""What the page says, as HTML: the clips given, the stages of a job, and the results."""
+"""HTML of the page: the uploaded clips, the stages of a job, and the results."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def welcome() -> str:
 
 
 def preview(job: JobView, address: Address) -> str:
-    """What the model will see, while it is prepared and when it is there."""
+    """The input of the model, while it is prepared and afterwards."""
     if job.phase == "failed":
         return complaint(job.error)
     if job.phase == "finished":
@@ -81,11 +81,11 @@ def preview(job: JobView, address: Address) -> str:
 
 
 def stages(job: JobView) -> str:
-    """How far a scene is."""
+    """Progress of a scene."""
     if job.phase == "failed":
         return complaint(job.error) + _stage_list(job) + _notes(job)
     if job.phase == "stopped":
-        words = "Stopped. What was finished is kept: the same again goes on from there."
+        words = "Stopped. Finished stages are kept: the same again goes on from there."
         return f'<p class="fr-quiet">{words}</p>{_stage_list(job)}{_notes(job)}'
     if job.phase == "waiting":
         return f'<p class="fr-quiet">{_before(job.ahead) if job.ahead else "Starting."}</p>'
@@ -100,7 +100,7 @@ def results(address: Address, sizes: dict[str, int]) -> str:
     """The finished scene.
 
     Args:
-        sizes: bytes of each file that is there, by name.
+        sizes: bytes of each existing file, by name.
     """
     panes = {
         "Fly through": f'<iframe class="fr-scene" src="{address(PAGE)}" title="The scene"></iframe>'
@@ -111,8 +111,8 @@ def results(address: Address, sizes: dict[str, int]) -> str:
         f'<p class="fr-quiet">A row is a viewpoint, a column is a time.</p>',
         "Movie": f'<video class="fr-movie" src="{address(MOVIE)}" controls loop muted playsinline></video>'
         '<p class="fr-quiet">Time stops, the camera moves, time goes on.</p>',
-        "Check": f'<img class="fr-sheet" src="{address(OVERVIEW)}" alt="The input beside the scene, rendered">'
-        '<p class="fr-quiet">The scene rendered where the grid was seen from, beside the grid itself.</p>',
+        "Check": f'<img class="fr-sheet" src="{address(OVERVIEW)}" alt="The input next to the rendered scene">'
+        '<p class="fr-quiet">The scene rendered from the input cameras, next to the grid itself.</p>',
         "Download": _downloads(address, sizes),
     }
     switches, bodies = [], []
@@ -159,7 +159,7 @@ def _stage(name: str, stage: StageView | None) -> str:
         return f'<li class="to-come"><b>{words}</b></li>'
     if stage.status == "kept":
         return f'<li class="made"><b>{words}</b><span>kept from before</span></li>'
-    if stage.status == "made":
+    if stage.status == "finished":
         return f'<li class="made"><b>{words}</b><span>{_spoken(stage.seconds)}</span></li>'
     share = stage.done / stage.total if stage.total else 0.0
     parts = [f"step {stage.done} of {stage.total}"] if stage.total else ["getting ready"]

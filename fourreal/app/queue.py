@@ -19,7 +19,7 @@ from fourreal.job.request import StageName
 Phase = Literal["waiting", "running", "finished", "stopped", "failed"]
 """waiting: others are before it. stopped: by a call of `stop`. failed: `error` says why."""
 
-StageStatus = Literal["running", "made", "kept"]
+StageStatus = Literal["running", "finished", "kept"]
 
 OUR_FAULT = "something went wrong inside fourreal that is not your input's fault; the log of the server has the details"
 _log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Job:
             self._replace_last(done=done, total=total, seconds=now - started, seconds_left=left)
 
         yield report
-        self._replace_last(status="made", seconds=time.monotonic() - started, seconds_left=None)
+        self._replace_last(status="finished", seconds=time.monotonic() - started, seconds_left=None)
 
     def reused(self, name: StageName, label: str) -> None:
         self._raise_if_stopped()

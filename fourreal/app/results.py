@@ -1,4 +1,4 @@
-"""What a finished run hands to the browser, by name, and the files that are made only for that."""
+"""Files of a finished run for the browser, by name, and the archives written only for it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FOLDER_OF = {
     GRID_ZIP: PACKED,
     SPLATS_ZIP: PACKED,
 }
-"""Every file a browser may ask for, and where in a session's folder it is. There is no other way to a file."""
+"""Every file a browser may request, and its place in a session's folder; no other file is served."""
 
 
 def find_result(session_folder: Path, name: str) -> Path | None:
-    """A result by its name; None where it is none, or not made yet."""
+    """A result by its name; None for an unknown name or a file that does not exist yet."""
     folder = FOLDER_OF.get(name)
     if folder is None:
         return None
@@ -40,7 +40,7 @@ def find_result(session_folder: Path, name: str) -> Path | None:
 
 
 def pack(session_folder: Path, progress: Progress) -> None:
-    """Make the grid's page and the archives out of a finished run."""
+    """Write the grid's page and the archives of a finished run."""
     run, packed = session_folder / RUN, session_folder / PACKED
     given = load_grid(run / INPUT).grid.known if (run / INPUT).is_dir() else None
     steps: tuple[Callable[[], object], ...] = (

@@ -38,7 +38,7 @@ PORTS_TRIED = 20
 
 
 def serve(settings: AppSettings = DEFAULTS) -> None:
-    """Serve until interrupted; then stop what runs and remove what was uploaded and made.
+    """Serve until interrupted; then stop running jobs and remove uploads and results.
 
     Raises:
         InputError: no free port there, or gradio is not installed.

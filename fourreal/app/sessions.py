@@ -1,4 +1,4 @@
-"""Who is on the page: a folder for each, found by an unguessable token, removed when they leave or fall silent."""
+"""Sessions of visitors: a folder for each, found by an unguessable token, removed when they leave or are inactive."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fourreal.app.queue import Job
 from fourreal.core.errors import InputError
 
 SILENT_S = 2 * 3600.0
-"""A page that is open asks for news and files; one that did not for so long is forgotten."""
+"""An open page polls for progress and files; one that did not for so long is closed."""
 LEFT_S = 120.0
 """How long a page that was closed, or lost its connection, may take to come back."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Session:
     """One open page.
 
     Attributes:
-        clips: what was given, by what it is.
-        preview: the last look at what the model will see.
-        scene: the last scene asked for.
-        jobs: everything handed in that may not be over.
-        shown: what the page shows, by part.
+        clips: uploaded clips by kind.
+        preview: job of the last preview.
+        scene: job of the last scene.
+        jobs: submitted jobs that may not be over.
+        shown: HTML that the page shows, by part.
     """
 
     token: str
@@ -48,12 +48,12 @@ class Session:
 
     @property
     def making(self) -> bool:
-        """Whether a scene is waited for."""
+        """Whether a scene is being made."""
         return self.scene is not None and not self.scene.view().over
 
     @property
     def busy(self) -> bool:
-        """Whether anything may still write into the folder."""
+        """Whether a job may still write into the folder."""
         self.jobs[:] = [job for job in self.jobs if not job.view().over]
         return bool(self.jobs)
 
@@ -62,7 +62,7 @@ class Sessions:
     """All open pages.
 
     Args:
-        root: a folder of its own, where theirs are made.
+        root: an empty folder for the sessions' folders.
         clock: seconds, ever increasing.
     """
 
@@ -77,14 +77,14 @@ class Sessions:
         folder = self._root / token
         folder.mkdir(parents=True, mode=0o700)
         with self._guard:
-            self._open[token] = Session(token, folder, seen_at=self._clock())
+            self._open[token] = Session(token=token, folder=folder, seen_at=self._clock())
             return self._open[token]
 
     def get(self, token: str) -> Session:
-        """The session of a token, which counts as a sign of life.
+        """The session of a token, which becomes active by this call.
 
         Raises:
-            InputError: there is none, or no longer.
+            InputError: there is none, or it was closed.
         """
         with self._guard:
             session = self._open.get(token)
@@ -94,13 +94,13 @@ class Sessions:
             return session
 
     def leave(self, token: str) -> None:
-        """Its page was closed, or seems to be."""
+        """Its page was closed, or lost its connection."""
         with self._guard:
             if token in self._open:
                 self._open[token].left_at = self._clock()
 
     def sweep(self) -> None:
-        """Close whoever left or fell silent, and remove the folders of those whose job has ended."""
+        """Close sessions that left or are inactive, and remove the folders of those whose jobs have ended."""
         with self._guard:
             now = self._clock()
             for session in list(self._open.values()):

@@ -7,9 +7,12 @@ and shows its traceback.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from fourreal.core.errors import InputError
 
@@ -27,7 +30,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "plan": (
         "plan",
         "Plan",
-        "Say what generating a grid costs in tokens, memory and time, and what would make it fit.",
+        "Estimate what generating a grid costs in tokens, memory and time, and what would make it fit.",
     ),
     "reconstruct": (
         "reconstruct",
@@ -49,7 +52,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Measure a model, or a baseline, by one of the papers' tables or by held-out worlds.",
     ),
     "export": ("export", "Export", "Write a scene or its cameras in another program's format."),
-    "info": ("info", "Info", "Say what a scene, a grid or a clip holds, or what this machine offers."),
+    "info": ("info", "Info", "Describe a scene, a grid or a clip, or this machine."),
 }
 
 
@@ -85,11 +88,26 @@ def _run(verb: str, arguments: list[str]) -> None:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(VERBS)}"
         raise InputError(f"unknown verb '{verb}'; {hint}")
+    module, class_name, _ = VERBS[verb]
+    _parse(getattr(importlib.import_module(f"fourreal.cli.{module}"), class_name), verb, arguments).run()
+
+
+def _parse(verb_class: type, verb: str, arguments: list[str]) -> Any:
+    """The verb's dataclass. An InputError of settings inside it is raised; tyro would print it in a box and exit."""
     import tyro
 
-    module, class_name, _ = VERBS[verb]
-    verb_class = getattr(importlib.import_module(f"fourreal.cli.{module}"), class_name)
-    tyro.cli(verb_class, prog=f"fourreal {verb}", args=arguments).run()
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(verb_class, prog=f"fourreal {verb}", args=arguments)
+    except SystemExit as stop:
+        cause: BaseException | None = stop
+        while cause is not None and not isinstance(cause, InputError):
+            cause = cause.__context__
+        if cause is not None:
+            raise cause from None
+        print(printed.getvalue(), end="", file=sys.stderr)
+        raise
 
 
 def _overview() -> str:

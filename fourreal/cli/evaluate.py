@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,36 +11,18 @@ import tyro
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
+from fourreal.eval.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
+    ProtocolName = str
     from collections.abc import Callable
 
-    from fourreal.cli.evaluated_models import Evaluated, Sampling
     from fourreal.core.grid import VideoGrid
     from fourreal.data.worlds import WorldConfig
     from fourreal.eval.protocols.evaluate import Evaluation
     from fourreal.eval.protocols.protocol import Extent, Models, Protocol
-
-ProtocolName = Literal[
-    "worlds",
-    "worlds-recon",
-    "grid",
-    "v1-table-1",
-    "v1-table-2",
-    "v2-table-2-nvidia",
-    "v2-table-2-objaverse",
-    "v2-table-3",
-    "v2-table-6-llff",
-    "v2-table-6-tanks",
-    "v2-table-7",
-    "v2-table-s6",
-    "sv4d2-table-1",
-    "sv4d2-table-2",
-    "sv4d2-table-3",
-    "sv4d2-table-4",
-]
-RECONSTRUCTION = ("worlds-recon", "v2-table-6-llff", "v2-table-6-tanks", "v2-table-7")
-"""Protocols whose model is a reconstruction model."""
+else:
+    ProtocolName = Literal[tuple(PROTOCOLS)]
 
 
 @dataclass(frozen=True)
@@ -69,7 +51,7 @@ class Evaluate:
     data: Path | None = None
     """Folder with the benchmark's scenes; worlds need none."""
     recon: str | None = None
-    """Reconstruction model beside a generator, for the protocols that take both."""
+    """Reconstruction model in addition to a generator, for the protocols that take both."""
     scenes: int | None = None
     """Only the first so many scenes."""
     steps: int = 16
@@ -80,13 +62,13 @@ class Evaluate:
     """Whether a reconstruction's views are made to agree; see `fourreal reconstruct`."""
     seed: int = 0
     """Of the generator's noise and of the bootstrap."""
-    beside: tuple[str, ...] | None = None
-    """Baselines to stand beside the model; all that can answer when left out, none beside a baseline."""
+    baselines: tuple[str, ...] | None = None
+    """Baselines to compare with; all that apply when left out, none when the model is a baseline itself."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
     """Frame size, instead of the protocol's (for worlds: the one the model was trained at)."""
     views: int | None = None
     """Rows of the grids, instead of the protocol's (for worlds: the model's); in v2-table-6 and 7, input views."""
-    times: int | None = None
+    frames: int | None = None
     """Columns of the grids, instead of the protocol's (for worlds: the model's)."""
     arc: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="FROM TO")] = None
     """Range of camera arcs in degrees, for worlds; the model's when left out."""
@@ -110,85 +92,63 @@ class Evaluate:
                 evaluation = evaluate(protocol, self.out, seed=self.seed, progress=progress)
         write_report(evaluation, self.out, _command())
         draw_plots(evaluation, self.out)
-        self._say(evaluation)
+        self._print(evaluation)
 
     def _protocol(self) -> Protocol:
-        from fourreal.cli.evaluated_models import Evaluated
-        from fourreal.eval.protocols.worlds import worlds, worlds_recon
+        import importlib
 
-        found = self._model()
-        models = self._models(found)
-        if self.protocol in ("worlds", "worlds-recon"):
-            make = worlds if self.protocol == "worlds" else worlds_recon
-            return make(models, self._held_out(found), self._extent(Evaluated(found.name, {})))
+        module, function, kind = PROTOCOLS[self.protocol]
+        make = getattr(importlib.import_module(f"fourreal.eval.protocols.{module}"), function)
+        models = self._models(kind)
+        extent = self._extent(models)
+        if module == "worlds":
+            return make(models, self._held_out(models), replace(extent, size=None))
         if self.data is None:
             raise InputError(f"{self.protocol} reads a benchmark's own files; give their folder with --data")
-        return self._on_files(models, self._extent(found), self.data)
+        if self.protocol == "grid":
+            return make(_grids(self.data), models, extent, str(self.data))
+        return make(self.data, models, extent)
 
-    def _on_files(self, models: Models, extent: Extent, data: Path) -> Protocol:
-        from fourreal.eval.feature_cache import FeatureCache
-        from fourreal.eval.protocols import one_grid, sv4d2, v1, v2_generation, v2_reconstruction
-
-        cache = FeatureCache(self.out / "features")
-        plain = {
-            "v1-table-2": v1.v1_table_2,
-            "v2-table-2-nvidia": v2_generation.v2_table_2_nvidia,
-            "v2-table-2-objaverse": v2_generation.v2_table_2_objaverse,
-            "v2-table-3": v2_generation.v2_table_3,
-            "v2-table-6-llff": v2_reconstruction.v2_table_6_llff,
-            "v2-table-6-tanks": v2_reconstruction.v2_table_6_tanks,
-            "v2-table-7": v2_reconstruction.v2_table_7,
-            "v2-table-s6": v2_reconstruction.v2_table_s6,
-        }
-        with_videos = {
-            "v1-table-1": v1.v1_table_1,
-            "sv4d2-table-1": sv4d2.sv4d2_table_1,
-            "sv4d2-table-2": sv4d2.sv4d2_table_2,
-            "sv4d2-table-3": sv4d2.sv4d2_table_3,
-            "sv4d2-table-4": sv4d2.sv4d2_table_4,
-        }
-        if self.protocol in plain:
-            return plain[self.protocol](data, models, extent)
-        if self.protocol in with_videos:
-            return with_videos[self.protocol](data, models, extent, cache)
-        return one_grid.one_grid(_grids(data), models, extent, str(data))
-
-    def _model(self) -> Evaluated:
+    def _models(self, kind: str) -> Models:
         from fourreal.cli.evaluated_models import find_generator, find_reconstructor
-
-        find = find_reconstructor if self.protocol in RECONSTRUCTION else find_generator
-        return find(self.model, self._sampling())
-
-    def _sampling(self) -> Sampling:
-        from fourreal.cli.evaluated_models import Sampling
-
-        return Sampling(self.steps, self.sampler, self.seed, self.device, self.align)
-
-    def _models(self, found: Evaluated) -> Models:
-        from fourreal.cli.evaluated_models import find_reconstructor
         from fourreal.eval.baselines import BASELINES
-        from fourreal.eval.protocols.protocol import Models
+        from fourreal.video.settings import GenerationSettings
 
-        beside = () if self.beside is None and found.name in BASELINES else self.beside
-        name, identity, reconstructor = found.name, dict(found.identity), found.reconstructor
+        if kind == "reconstruction":
+            models = find_reconstructor(self.model, self.align, self.device)
+        else:
+            settings = GenerationSettings(steps=self.steps, sampler=self.sampler, seed=self.seed, device=self.device)
+            models = find_generator(self.model, settings)
         if self.recon is not None:
-            second = find_reconstructor(self.recon, self._sampling())
-            name, identity = f"{name} + {second.name}", {**identity, "recon": dict(second.identity)}
-            reconstructor = second.reconstructor
-        return Models(name, identity, found.complete, reconstructor, beside)
+            recon = find_reconstructor(self.recon, self.align, self.device)
+            models = replace(
+                models,
+                name=f"{models.name} + {recon.name}",
+                identity={**models.identity, "recon": dict(recon.identity)},
+                reconstructor=recon.reconstructor,
+            )
+        no_baselines = self.baselines is None and self.model in BASELINES
+        return replace(models, baselines=() if no_baselines else self.baselines)
 
-    def _extent(self, found: Evaluated) -> Extent:
-        """What the flags say; a model made for a size is given that size unless they say another."""
+    def _extent(self, found: Models) -> Extent:
+        """What the flags say; without --size the frame size that a generator was trained on."""
+        from fourreal.eval.feature_cache import FeatureCache
         from fourreal.eval.protocols.protocol import Extent
 
         trained = found.trained_on if found.complete is not None else None
         size = self.size or (None if trained is None else trained.image_size)
-        return Extent(self.scenes, size, self.views, self.times, self.perceptual, self.video_features)
+        return Extent(
+            scenes=self.scenes,
+            size=size,
+            views=self.views,
+            frames=self.frames,
+            perceptual=self.perceptual,
+            video_features=self.video_features,
+            cache=FeatureCache(self.out / "features"),
+        )
 
-    def _held_out(self, found: Evaluated) -> WorldConfig:
+    def _held_out(self, found: Models) -> WorldConfig:
         """The size of the model's training where it is known, else the protocol's; flags come before both."""
-        from dataclasses import replace
-
         from fourreal.data.worlds import WorldConfig
 
         worlds = WorldConfig()
@@ -197,19 +157,21 @@ class Evaluate:
             trained = {name: value for name, value in vars(found.trained_on).items() if value is not None}
             worlds = replace(worlds, **trained)
             height, width = self.size or worlds.image_size
-        asked = {"views": self.views, "frames": self.times, "height": height, "width": width, "arc_deg": self.arc}
+        asked = {"views": self.views, "frames": self.frames, "height": height, "width": width, "arc_deg": self.arc}
         return replace(worlds, **{name: value for name, value in asked.items() if value is not None})
 
-    def _say(self, evaluation: Evaluation) -> None:
+    def _print(self, evaluation: Evaluation) -> None:
         from fourreal.eval.protocols.report import shown
 
         for metric in evaluation.protocol.metrics:
             score = evaluation.scores[evaluation.model][metric.name]
-            margin = evaluation.margins.get(metric.name)
-            against = "" if margin is None else f"; margin over {margin.baseline}: {shown(margin.difference)}"
+            against = ""
+            if metric.name in evaluation.margins:
+                baseline, difference = evaluation.margins[metric.name]
+                against = f"; margin over {baseline}: {shown(difference)}"
             unit = f" {metric.unit}" if metric.unit else ""
             print(f"{metric.name}: {shown(score)}{unit}{against}")
-        print(f"{self.out / 'results.md'}: the table; results.json: every figure; plots beside them")
+        print(f"{self.out / 'results.md'}: the table; results.json: every figure; plots in the same folder")
 
 
 def _grids(data: Path) -> dict[str, Callable[[], VideoGrid]]:

@@ -1,12 +1,11 @@
-"""Models as evaluation wants them: callables with a name, an identity and the size they were trained at."""
+"""Trained models as evaluation needs them: callables with a name, an identity and the size they were trained on."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,69 +15,37 @@ from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape, with_shape_keys
-from fourreal.eval.baselines import BASELINES, Completion
-from fourreal.eval.protocols.protocol import Reconstructor
+from fourreal.eval.baselines import BASELINES
+from fourreal.eval.protocols.protocol import Models, Reconstructor
+
+if TYPE_CHECKING:
+    from fourreal.video.settings import GenerationSettings
 
 MANIFEST = "manifest.json"
+Align = Literal["never", "auto", "always"]
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How a generator samples, whether a reconstruction aligns its views, and where models compute."""
-
-    steps: int = 16
-    sampler: str = "euler"
-    seed: int = 0
-    device: str = "auto"
-    align: Literal["never", "auto", "always"] = "auto"
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A model ready to be evaluated.
-
-    Attributes:
-        identity: what tells it from others: hash of the weights, and how it samples.
-        trained_on: the grids of its training, where its folder says.
-        image_size: (height, width) it was made for, where the network itself says.
-    """
-
-    name: str
-    identity: Mapping[str, Any]
-    complete: Completion | None = None
-    reconstructor: Reconstructor | None = None
-    trained_on: GridShape | None = None
-    image_size: tuple[int, int] | None = None
-
-
-def find_generator(name: str, sampling: Sampling) -> Evaluated:
+def find_generator(name: str, settings: GenerationSettings) -> Models:
     """A baseline by its name, or a generator: a released name or a folder.
 
     Raises:
         InputError: there is no such model, or its weights were not trained for grids.
     """
     if name in BASELINES:
-        return Evaluated(name, {}, complete=BASELINES[name])
+        return Models(name=name, complete=BASELINES[name])
     from fourreal.video.generate import generate
     from fourreal.video.generator import ViewTimeGenerator
     from fourreal.video.model_folder import find_model_folder
-    from fourreal.video.settings import GenerationSettings
     from fourreal.video.weights import require_trained
 
     folder = find_model_folder(name)
     model = ViewTimeGenerator.from_pretrained(folder)
     require_trained(model.transformer, "grid")
-    settings = GenerationSettings(
-        steps=sampling.steps,
-        sampler=sampling.sampler,  # pyright: ignore[reportArgumentType]
-        seed=sampling.seed,
-        device=sampling.device,
-    )
     identity = {
         "weights": weights_hash(model.transformer),
-        "steps": sampling.steps,
-        "sampler": sampling.sampler,
-        "seed": sampling.seed,
+        "steps": settings.steps,
+        "sampler": settings.sampler,
+        "seed": settings.seed,
     }
     if model.draft is not None:
         identity |= {"draft": weights_hash(model.draft), "draft_use": model.draft_use}
@@ -86,12 +53,15 @@ def find_generator(name: str, sampling: Sampling) -> Evaluated:
     def complete(grid: VideoGrid) -> VideoGrid:
         return generate(model, grid, settings=settings)
 
-    return Evaluated(
-        _called(name), identity, complete=complete, trained_on=model.training_size or training_size(folder)
+    return Models(
+        name=_called(name),
+        identity=identity,
+        complete=complete,
+        trained_on=model.training_size or training_size(folder),
     )
 
 
-def find_reconstructor(name: str, sampling: Sampling) -> Evaluated:
+def find_reconstructor(name: str, align: Align, device: str) -> Models:
     """A reconstruction model by its name or folder.
 
     Raises:
@@ -105,26 +75,26 @@ def find_reconstructor(name: str, sampling: Sampling) -> Evaluated:
     found = find_model(name)
     if not found.trained:
         raise InputError(f"the model '{name}' was never trained, so its figures would mean nothing; train it first")
-    device = resolve_device(sampling.device)
-    model = found.model.to(device)
+    on_device = resolve_device(device)
+    model = found.model.to(on_device)
 
     @torch.no_grad()
     def confidence(frames: Tensor) -> Tensor:
         size = network_size((frames.shape[-2], frames.shape[-1]), model)
-        prediction = model(resized(frames, size).to(device)[None, :, None], with_points=False)
+        prediction = model(resized(frames, size).to(on_device)[None, :, None], with_points=False)
         return prediction.depth_confidence[0, :, 0].cpu()
 
     reconstructor = Reconstructor(
-        reconstruct=lambda grid: reconstruct(model, grid, ReconstructSettings(align=sampling.align)),
+        reconstruct=lambda grid: reconstruct(model, grid, ReconstructSettings(align=align)),
         target_cameras=lambda inputs, targets: predict_target_cameras(model, inputs, targets).to("cpu"),
-        placed=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
+        aligned=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
         confidence=confidence,
     )
     side = model.config.native_size
     folder = Path(name)
-    return Evaluated(
-        found.name if found.name != "model" else _called(name),
-        {"weights": weights_hash(model), "trained_steps": found.trained_steps, "align": sampling.align},
+    return Models(
+        name=found.name if found.name != "model" else _called(name),
+        identity={"weights": weights_hash(model), "trained_steps": found.trained_steps, "align": align},
         reconstructor=reconstructor,
         trained_on=training_size(folder) if folder.is_dir() else None,
         image_size=(side, side),

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from fourreal.files.formats import CAMERA_FORMATS, SCENE_FORMATS
+
 if TYPE_CHECKING:
+    Format = str
     from fourreal.core.cameras import Cameras
     from fourreal.files.export import WorldUp
-
-SceneFormat = Literal["ply", "spz", "splat", "sog", "gltf", "4dgs", "usd"]
-CameraFormat = Literal["nerfstudio", "colmap"]
+else:
+    Format = Literal[(*SCENE_FORMATS, *CAMERA_FORMATS)]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Export:
 
     path: tyro.conf.Positional[Path]
     """Scene or grid folder."""
-    format: SceneFormat | CameraFormat
+    format: Format
     """Format to write."""
     out: Path
     """Folder (one file per time, cameras) or file (4dgs, usd) to write."""
@@ -54,7 +56,7 @@ class Export:
         from fourreal.files.open_any import folder_kind, open_any
         from fourreal.files.scene_folder import load_scene
 
-        if self.format == "nerfstudio" or self.format == "colmap":
+        if self.format in CAMERA_FORMATS:
             opened = open_any(self.path)
             source = opened.grid if isinstance(opened, StoredGrid) else opened
             export_cameras(source, self.out, self.format, time=self.time, overwrite=self.overwrite)

@@ -17,18 +17,24 @@ from fourreal.core.notes import printed_notes
 class ImportFootage:
     """Turn real footage into a view x time grid folder.
 
-    Give synchronised cameras (--rows), one picture a cell (--cells), a fixed-view video (--fixed), a
+    Give synchronised cameras (--rows), one picture a cell (--cells), a scene of a
+    benchmark (--benchmark), a fixed-view video (--fixed), a
     freeze-time video or photo folder (--freeze), or the last two together: their first frames must be
     one picture, and you are told how far they are apart when they are not.
 
     Examples:
-        fourreal import --rows cam0.mp4 cam1.mp4 cam2.mp4 --times 13 --size 256 256 --out grid
+        fourreal import --rows cam0.mp4 cam1.mp4 cam2.mp4 --frames 13 --size 256 256 --out grid
         fourreal import --cells 'shots/cam{v}_t{t}.png' --out grid
-        fourreal import --fixed clip.mp4 --freeze orbit.mp4 --fps 8 --times 13 --views 8 --out grid
+        fourreal import --benchmark llff fern --size 256 384 --out grid
+        fourreal import --fixed clip.mp4 --freeze orbit.mp4 --fps 8 --frames 13 --views 8 --out grid
     """
 
     out: Path
     """Folder to write the grid to."""
+    benchmark: Annotated[tuple[str, Path] | None, tyro.conf.arg(metavar="NAME PATH")] = None
+    """A scene of a benchmark in its own layout: colmap, davis, diffusion4d, llff, neural-3d-video, nvidia-dynamic,
+    pose2sim, realestate10k, transforms-json or view-folders; docs/captures.md says what each reads. --views and
+    --frames then take the first ones."""
     rows: tuple[Path, ...] = ()
     """One clip (video, GIF or image folder) per camera, all of one length."""
     cells: str | None = None
@@ -37,7 +43,7 @@ class ImportFootage:
     """A clip from a camera that stands still: the first row."""
     freeze: Path | None = None
     """A clip or photo folder that moves round a frozen moment: the first column."""
-    times: int | None = None
+    frames: int | None = None
     """How many columns. With --fps the first ones at that rate, else evenly over the clip."""
     views: int | None = None
     """How many rows to take of --freeze, evenly; without it, how many to leave open (8)."""
@@ -63,21 +69,29 @@ class ImportFootage:
         from fourreal.files.grid_folder import GridRecord, save_grid
         from fourreal.view.contact_sheet import write_contact_sheet
 
-        given = [name for name in ("rows", "cells", "fixed", "freeze") if getattr(self, name)]
+        given = [name for name in ("benchmark", "rows", "cells", "fixed", "freeze") if getattr(self, name)]
         if not given or (len(given) > 1 and given != ["fixed", "freeze"]):
             raise InputError(
-                "give --rows, or --cells, or --fixed, or --freeze, or --fixed and --freeze together; "
+                "give --benchmark, or --rows, or --cells, or --fixed, or --freeze, or --fixed and --freeze together; "
                 f"got {' and '.join('--' + name for name in given) or 'none of them'}"
             )
-        sampling = footage.Sampling(self.times, self.fps, self.size, self.start, self.end)
-        if self.rows:
+        sampling = footage.Sampling(self.frames, self.fps, self.size, self.start, self.end)
+        source, licence = self.source, self.licence
+        if self.benchmark:
+            from fourreal.data.captures.capture import Selection
+            from fourreal.data.captures.readers import read_benchmark
+
+            views, times = (None if count is None else tuple(range(count)) for count in (self.views, self.frames))
+            capture = read_benchmark(*self.benchmark, Selection(views, times, self.size))
+            grid, source, licence = capture.grid, source or capture.source, licence or capture.licence
+        elif self.rows:
             grid = footage.grid_from_cameras(self.rows, sampling)
         elif self.cells:
             grid = footage.grid_from_cells(self.cells, sampling)
         else:
             with printed_notes():
                 grid = footage.grid_from_videos(self.fixed, self.freeze, sampling, self.views).grid
-        record = GridRecord(source=self.source or ", ".join(map(str, self._inputs())), licence=self.licence)
+        record = GridRecord(source=source or ", ".join(self._inputs()), licence=licence)
         save_grid(self.out, grid, record=record, storage=self.storage, overwrite=self.overwrite)
         sheet = self.out.with_name(f"{self.out.name}_contact.png")
         write_contact_sheet(sheet, grid)

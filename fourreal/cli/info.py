@@ -1,4 +1,4 @@
-"""`fourreal info`: what is in this folder or file, or what can this machine do."""
+"""`fourreal info`: the content of a folder or file, or this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Info:
-    """Say what a scene, a grid or a clip holds, or what this machine offers.
+    """Describe a scene, a grid or a clip, or this machine.
 
     Without a path: versions, processor, GPUs and which optional extras are installed.
     """

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
+from fourreal.video.settings import DEFAULTS, Offload
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Say what generating a grid costs in tokens, memory and time, and what would make it fit.
+    """Estimate what generating a grid costs in tokens, memory and time, and what would make it fit.
 
     One model on one device is explained line by line; several make a table. Weights are counted in
     bfloat16. Seconds are an estimate from the device's peak rate.
@@ -31,12 +33,12 @@ class Plan:
     """Columns of the grid."""
     size: Annotated[tuple[int, int], tyro.conf.arg(metavar="HEIGHT WIDTH")] = (288, 512)
     """Frame size."""
-    steps: int = 16
+    steps: int = DEFAULTS.steps
     """Sampling steps."""
     passes: int = 1
-    """Network passes a step; one more for each condition guided by."""
-    offload: Literal["none", "parts", "blocks"] = "none"
-    """What leaves the GPU while it is not at work."""
+    """Network passes a step; one more for each guided condition."""
+    offload: Offload = DEFAULTS.offload
+    """What leaves the GPU while it is not in use."""
 
     def run(self) -> None:
         from fourreal.core.grid_shape import GridShape

@@ -21,7 +21,7 @@ class Run:
 
     Five stages, each kept in OUT: import, generate, reconstruct, render, page. The same command again
     goes on where it stopped and keeps what is finished; changed settings run again only what depends
-    on them. OUT/manifest.json says what was made, from what, by which models.
+    on them. OUT/manifest.json lists inputs, models and results.
 
     Examples:
         fourreal run --sample --out out/sample

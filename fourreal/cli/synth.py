@@ -168,10 +168,8 @@ class Synth:
                 device=resolve_device(self.device),
                 progress=progress,
             )
-        worlds = config.worlds
-        size = f"{worlds.views} views x {worlds.frames} frames of {worlds.image_size[0]} x {worlds.image_size[1]}"
         megabytes = sum(shard.stat().st_size for shard in written) / 1e6
-        print(f"{self.out}: {self.count} samples of {size} in {len(written)} shards, {megabytes:.1f} MB")
+        print(f"{self.out}: {self.count} samples of {config.worlds} in {len(written)} shards, {megabytes:.1f} MB")
 
     def _mixture(self) -> MixtureConfig:
         """What the shards show: a recipe's stage, or the paper's shares in the size given."""
@@ -183,7 +181,7 @@ class Synth:
                 raise InputError(f"the stage '{self.stage}' belongs to a recipe; name it with --recipe")
             if self.actors != "any":
                 raise InputError("shards mix animated and physics worlds by the paper's shares; leave --actors out")
-            return MixtureConfig(self._worlds(), kind_sampling="actors", seed=self.seed)
+            return MixtureConfig(worlds=self._worlds(), kind_sampling="actors", seed=self.seed)
         asked = [name for name in OF_WORLDS if getattr(self, name) != getattr(Synth, name)]
         if asked:
             raise InputError(f"the recipe '{self.recipe}' says what worlds to make; leave --{asked[0]} out")

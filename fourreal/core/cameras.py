@@ -28,7 +28,7 @@ class Cameras:
         image_size: (height, width).
 
     Raises:
-        InputError: a matrix is not rigid, a focal length not positive, a value not finite.
+        InputError: shapes do not fit. `validated` checks the values.
     """
 
     world_to_cam: Float[Tensor, "*batch 4 4"]
@@ -36,7 +36,7 @@ class Cameras:
     image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        world_to_cam, intrinsics = self.world_to_cam.detach(), self.intrinsics.detach()
+        world_to_cam, intrinsics = self.world_to_cam, self.intrinsics
         if world_to_cam.shape[-2:] != (4, 4) or intrinsics.shape[-2:] != (3, 3):
             raise InputError(
                 "cameras need world_to_cam [..., 4, 4] and intrinsics [..., 3, 3]; "
@@ -49,6 +49,14 @@ class Cameras:
             )
         if min(self.image_size) < 1:
             raise InputError(f"image_size is (height, width) in pixels, at least 1; got {self.image_size}")
+
+    def validated(self) -> Cameras:
+        """Itself, values checked.
+
+        Raises:
+            InputError: a matrix is not rigid, a focal length not positive, a value not finite.
+        """
+        world_to_cam, intrinsics = self.world_to_cam.detach(), self.intrinsics.detach()
         if not (torch.isfinite(world_to_cam).all() and torch.isfinite(intrinsics).all()):
             raise InputError("cameras hold NaN or infinity")
         if intrinsics.numel() and not bool((intrinsics.diagonal(dim1=-2, dim2=-1)[..., :2] > 0).all()):
@@ -66,6 +74,7 @@ class Cameras:
             bottom = world_to_cam.new_tensor([0.0, 0.0, 0.0, 1.0])
             if not torch.allclose(world_to_cam[..., 3, :], bottom.expand_as(world_to_cam[..., 3, :]), atol=1e-6):
                 raise InputError("the last row of world_to_cam must be 0 0 0 1")
+        return self
 
     @property
     def batch_shape(self) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from fourreal.core.errors import InputError
 
 LOCK = ".lock"
@@ -15,19 +17,23 @@ LOCK = ".lock"
 def locked(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder while the block runs. The lock dies with the process, however it dies.
 
-    Raises:
-        InputError: another run is in it, or the folder cannot be made.
-    """
-    import fcntl
+    A `.lock` that is a symbolic link is refused, and what it points at is not touched.
 
+    Raises:
+        InputError: another run is in it, or the folder cannot be made or written to.
+    """
+    file = folder / LOCK
+    if file.is_symlink():
+        raise InputError(f"{file} is a symbolic link, which is not followed; delete it, or choose another folder")
+    lock = FileLock(file, blocking=False, thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / LOCK).open("w")
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{folder} is in use by another run; wait for it, or choose another folder") from None
     except OSError as error:
         raise InputError(f"cannot write {folder} ({error.strerror}); choose a folder you may write to") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{folder} is in use by another run; wait for it, or choose another folder") from None
+    try:
         yield
+    finally:
+        lock.release()

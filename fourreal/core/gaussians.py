@@ -32,7 +32,7 @@ class Gaussians:
             view direction is `0.5 + sum_k sh[k] * basis_k(direction)`, sRGB.
 
     Raises:
-        InputError: shapes, ranges or finiteness do not hold.
+        InputError: shapes do not fit. `validated` checks the values.
     """
 
     means: Float[Tensor, "N 3"]
@@ -54,11 +54,14 @@ class Gaussians:
             or self.sh.shape[2] != 3
         ):
             raise InputError(f"sh must have shape [{count}, K, 3] with K one of 1, 4, 9, 16; got {list(self.sh.shape)}")
-        for name in (*expected, "sh"):
+
+    def validated(self) -> Gaussians:
+        """Itself, values checked. Raises InputError: ranges or finiteness do not hold."""
+        for name in _FIELDS:
             if not torch.isfinite(getattr(self, name).detach()).all():
                 raise InputError(f"{name} hold NaN or infinity; drop those Gaussians first")
-        if count == 0:
-            return
+        if len(self) == 0:
+            return self
         if (self.scales.detach() < 0).any():
             raise InputError(f"scales are standard deviations and cannot be negative; got {self.scales.min():.4g}")
         low, high = torch.aminmax(self.opacities.detach())
@@ -69,6 +72,7 @@ class Gaussians:
         off = (self.quats_wxyz.detach().norm(dim=-1) - 1).abs().max()
         if off > 1e-3:
             raise InputError(f"quats_wxyz must be unit; a norm is off by {off:.3g} (normalise them)")
+        return self
 
     @classmethod
     def from_colors(
@@ -121,7 +125,7 @@ def concatenate(parts: Sequence[Gaussians]) -> Gaussians:
 
 @runtime_checkable
 class DynamicScene(Protocol):
-    """A 4D scene: whatever can say which Gaussians exist at a time.
+    """A 4D scene: gives the Gaussians that exist at a time.
 
     Viewing, export and evaluation ask only this, so they do not know whether the scene was
     reconstructed in one pass or fitted.
@@ -158,14 +162,19 @@ class GaussianSequence:
             raise InputError(
                 f"seconds must have shape {[len(self.steps)]}, one per step; got {list(self.seconds.shape)}"
             )
-        if not torch.isfinite(self.seconds).all() or (
-            len(self.steps) > 1 and not bool((self.seconds.diff() > 0).all())
-        ):
-            raise InputError(f"seconds must be finite and strictly increasing; got {self.seconds.tolist()}")
         if len(self.cameras.batch_shape) != 1:
             raise InputError(
                 f"a sequence has one camera per view; got cameras of shape {list(self.cameras.batch_shape)}"
             )
+
+    def validated(self) -> GaussianSequence:
+        """Itself, all values checked: times, cameras and every step. Raises InputError."""
+        if not torch.isfinite(self.seconds).all() or not bool((self.seconds.diff() > 0).all()):
+            raise InputError(f"seconds must be finite and strictly increasing; got {self.seconds.tolist()}")
+        self.cameras.validated()
+        for step in self.steps:
+            step.validated()
+        return self
 
     def at(self, seconds: float) -> Gaussians:
         """The step nearest in time (the earlier one of two equally near)."""

@@ -46,13 +46,13 @@ class VideoGrid:
     """Frames of V views at T times, some of them known, the others to be generated.
 
     Attributes:
-        frames: sRGB in [0, 1]. A cell that is not known holds zeros, so nothing can peek at it.
+        frames: sRGB in [0, 1]. A cell that is not known holds zeros.
         known: True where the frame is given.
         seconds: time of each column, strictly increasing.
         cameras: one per view (batch `[V]`) or one per cell (batch `[V, T]`), when known.
 
     Raises:
-        InputError: any of the above does not hold; the message says what was expected and what came.
+        InputError: shapes do not fit. `validated` checks the values.
     """
 
     frames: Float[Tensor, "V T 3 H W"]
@@ -73,16 +73,6 @@ class VideoGrid:
             raise InputError(f"known must be bool of shape {[views, times]}; got {known.dtype} {list(known.shape)}")
         if seconds.shape != (times,):
             raise InputError(f"seconds must have shape {[times]}, one per column; got {list(seconds.shape)}")
-        if not torch.isfinite(seconds).all() or (times > 1 and not bool((seconds.diff() > 0).all())):
-            raise InputError(f"seconds must be finite and strictly increasing; got {seconds.tolist()}")
-        low, high = torch.aminmax(frames.detach())
-        if not (torch.isfinite(low) and torch.isfinite(high)):
-            cell = torch.nonzero(~torch.isfinite(frames.detach()).flatten(2).all(-1))[0].tolist()
-            raise InputError(f"frames hold NaN or infinity, first in view {cell[0]}, time {cell[1]}; mend or drop it")
-        if low < -1e-3 or high > 1 + 1e-3:
-            raise InputError(f"frames must lie in [0, 1]; got values from {low:.4g} to {high:.4g} (divide by 255?)")
-        if not known.all() and bool(frames.detach()[~known].any()):
-            raise InputError("cells that are not known must hold zeros; use grid.with_known(mask) to hide cells")
         if cameras is not None:
             if cameras.batch_shape not in ((views,), (views, times)):
                 raise InputError(
@@ -94,6 +84,27 @@ class VideoGrid:
                     f"cameras are for images of (height, width) {cameras.image_size}, frames are {self.image_size}; "
                     "use cameras.resized or cameras.cropped"
                 )
+
+    def validated(self) -> VideoGrid:
+        """Itself, values checked, those of its cameras too.
+
+        Raises:
+            InputError: times do not increase, a pixel is not finite or outside [0, 1], an unknown cell is not zero.
+        """
+        frames, seconds = self.frames.detach(), self.seconds
+        if not torch.isfinite(seconds).all() or not bool((seconds.diff() > 0).all()):
+            raise InputError(f"seconds must be finite and strictly increasing; got {seconds.tolist()}")
+        low, high = torch.aminmax(frames)
+        if not (torch.isfinite(low) and torch.isfinite(high)):
+            cell = torch.nonzero(~torch.isfinite(frames).flatten(2).all(-1))[0].tolist()
+            raise InputError(f"frames hold NaN or infinity, first in view {cell[0]}, time {cell[1]}; mend or drop it")
+        if low < -1e-3 or high > 1 + 1e-3:
+            raise InputError(f"frames must lie in [0, 1]; got values from {low:.4g} to {high:.4g} (divide by 255?)")
+        if not self.known.all() and bool(frames[~self.known].any()):
+            raise InputError("cells that are not known must hold zeros; use grid.with_known(mask) to hide cells")
+        if self.cameras is not None:
+            self.cameras.validated()
+        return self
 
     @classmethod
     def complete(
@@ -117,7 +128,7 @@ class VideoGrid:
 
         Args:
             seconds: times of the columns; one second apart when left out.
-            views: number of rows when no freeze-time video says so.
+            views: number of rows when there is no freeze-time video.
 
         Raises:
             InputError: neither video is given, or their frame sizes differ.

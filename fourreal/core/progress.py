@@ -1,4 +1,4 @@
-"""One calm progress bar with an honest time left; plain lines where there is no terminal.
+"""One progress bar with the time left; plain lines where there is no terminal.
 
 The estimate is the mean pace since the first report, which needs no tuning and does not jump. What was done before
 that report does not count: the first step often pays for compilation, and a resumed job begins far from zero.

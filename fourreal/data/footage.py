@@ -85,7 +85,7 @@ def grid_from_cameras(rows: Sequence[Path], sampling: Sampling = Sampling()) -> 
             )
     _refuse_too_large(len(rows), expected_times(first, sampling), sampling.size or first.image_size)
     clips = [_read(path, sampling) for path in rows]
-    return VideoGrid.complete(torch.stack([clip.frames for clip in clips]), clips[0].seconds)
+    return VideoGrid.complete(torch.stack([clip.frames for clip in clips]), clips[0].seconds).validated()
 
 
 def grid_from_videos(
@@ -122,7 +122,7 @@ def grid_from_videos(
     seconds = row.seconds if row is not None else torch.arange(columns) / (sampling.fps or 8.0)
     grid = VideoGrid.from_inputs(
         fixed=None if row is None else row.frames, freeze=column, seconds=seconds, views=views or 8
-    )
+    ).validated()
     if row is None or column is None:
         return ImportedGrid(grid)
     difference = float((row.frames[0] - column[0]).abs().mean())
@@ -160,7 +160,7 @@ def grid_from_cells(pattern: str, sampling: Sampling = Sampling()) -> VideoGrid:
     _refuse_too_large(len(views), len(keep), size)
     frames = [[_sized(found[v, t], sampling.size, size) for t in keep] for v in views]
     seconds = torch.arange(len(keep)) / (sampling.fps or 1.0)
-    return VideoGrid.complete(torch.stack([torch.stack(row) for row in frames]), seconds)
+    return VideoGrid.complete(torch.stack([torch.stack(row) for row in frames]), seconds).validated()
 
 
 def info_of(source: Path | Clip) -> ClipInfo:

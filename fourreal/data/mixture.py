@@ -43,7 +43,7 @@ it, which takes one draw; animated things then always lead the worlds of objects
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MixtureConfig:
     """A distribution of training grids.
 
@@ -84,13 +84,13 @@ class MixtureConfig:
             raise InputError(f"fps_range must be a range within (0, 240]; got {self.fps_range}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GridDraft:
     """A sample before it has pixels.
 
     Attributes:
         world: what to render: the whole grid, one view of it (warped) or one time (static).
-        clip, caption, licence: real footage instead of a world, and what it says of itself.
+        clip, caption, licence: real footage instead of a world, and its caption and terms.
         homographies: of the views, for warped samples.
     """
 
@@ -114,7 +114,7 @@ class GridMixture:
         config = self.config
         rng = stream(config.seed, step, index, "kind")
         kind = GRID_KINDS[int(rng.choice(len(GRID_KINDS), p=_normalised(config.shares)))]
-        pattern, reverse = draw_dressing(config, kind, step, index)
+        pattern, reverse = draw_references(config, kind, step, index)
         worlds = worlds_at(config, step)
         if kind == "warped":
             return self._warped_draft(worlds, pattern, reverse, step, index)
@@ -127,7 +127,7 @@ class GridMixture:
             world = draw_world(cast, None, config.seed, step, index)
         else:
             world = draw_world(worlds, kind, config.seed, step, index)
-        return GridDraft(kind, pattern, reverse, world)
+        return GridDraft(kind=kind, pattern=pattern, reverse=reverse, world=world)
 
     def render(self, drafts: Sequence[GridDraft], device: torch.device | str = "cpu") -> list[TrainingGrid]:
         worlds = [draft.world for draft in drafts if draft.world is not None]
@@ -145,10 +145,19 @@ class GridMixture:
             folder = ClipFolder(Path(config.clips))
             file, clip = folder.read(worlds.frames, worlds.fps, (height, width), rng)
             caption, licence = folder.caption(file), folder.licence
-            return GridDraft("warped", pattern, reverse, None, clip, caption, licence, homographies)
+            return GridDraft(
+                kind="warped",
+                pattern=pattern,
+                reverse=reverse,
+                world=None,
+                clip=clip,
+                caption=caption,
+                licence=licence,
+                homographies=homographies,
+            )
         small = replace(worlds, views=1, height=height, width=width)
         world = draw_world(small, None, config.seed, step, index)
-        return GridDraft("warped", pattern, reverse, world, homographies=homographies)
+        return GridDraft(kind="warped", pattern=pattern, reverse=reverse, world=world, homographies=homographies)
 
     def _finished(self, draft: GridDraft, made: TrainingGrid | None, device: torch.device | str) -> TrainingGrid:
         config = self.config
@@ -163,14 +172,21 @@ class GridMixture:
             grid = VideoGrid.complete(warp_clip(clip, draft.homographies, size), seconds)
             caption, licence = (draft.caption, draft.licence) if made is None else (made.caption, made.licence)
             source = "warped clip" if made is None else f"{made.source}, warped"
-            made = TrainingGrid("warped", grid, known_pattern("none", *grid.known.shape), caption, source, licence)
+            made = TrainingGrid(
+                kind="warped",
+                grid=grid,
+                references=known_pattern("none", *grid.known.shape),
+                caption=caption,
+                source=source,
+                licence=licence,
+            )
         assert made is not None
         if draft.kind == "static":
             made = duplicated_in_time(made, times, fps)
-        return dressed(replace(made, kind=draft.kind), draft.pattern, draft.reverse)
+        return with_references(replace(made, kind=draft.kind), draft.pattern, draft.reverse)
 
 
-def draw_dressing(config: MixtureConfig, kind: SampleKind, step: int, index: int) -> tuple[KnownPattern, bool]:
+def draw_references(config: MixtureConfig, kind: SampleKind, step: int, index: int) -> tuple[KnownPattern, bool]:
     """Which cells a sample gives away, and whether its views run backwards."""
     rng = stream(config.seed, step, index, "dressing")
     pattern = PATTERNS[int(rng.choice(len(PATTERNS), p=_normalised(config.pattern_shares)))]
@@ -178,7 +194,7 @@ def draw_dressing(config: MixtureConfig, kind: SampleKind, step: int, index: int
     return ("none" if kind == "static" else pattern), reverse
 
 
-def dressed(sample: TrainingGrid, pattern: KnownPattern, reverse: bool) -> TrainingGrid:
+def with_references(sample: TrainingGrid, pattern: KnownPattern, reverse: bool) -> TrainingGrid:
     """The sample as drawn, backwards if so, with the pattern's cells given (of the order it then has)."""
     sample = reversed_views(sample) if reverse else sample
     return replace(sample, references=known_pattern(pattern, *sample.grid.known.shape))

@@ -39,7 +39,7 @@ class FlowField:
     visible: Bool[Tensor, "H W"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GridSample:
     """A complete grid with exact geometry, for training and for tests.
 
@@ -57,7 +57,7 @@ class GridSample:
         instance_motion: instance-to-world pose of every instance at every time; instance 0 does not move.
 
     Raises:
-        InputError: the grid is not complete, has no per-view cameras, or shapes do not match it.
+        InputError: the grid has no per-view cameras, or shapes do not match it. `validated` checks the values.
     """
 
     grid: VideoGrid
@@ -69,7 +69,6 @@ class GridSample:
     instance_motion: Float[Tensor, "T K 4 4"]
 
     def __post_init__(self) -> None:
-        self.grid.require_complete("a training sample")
         views, times = self.grid.num_views, self.grid.num_times
         cameras = self.grid.cameras
         if cameras is None or cameras.batch_shape != (views,):
@@ -82,11 +81,16 @@ class GridSample:
             raise InputError(
                 f"instance_motion must have shape [{times}, K, 4, 4]; got {list(self.instance_motion.shape)}"
             )
+
+    def validated(self) -> GridSample:
+        """Itself, values checked. Raises InputError: the grid is not complete, or an instance has no motion."""
+        self.grid.validated().require_complete("a training sample")
         if int(self.instance_ids.max()) >= self.instance_motion.shape[1]:
             raise InputError(
                 f"instance_ids name instance {int(self.instance_ids.max())} but instance_motion "
                 f"holds {self.instance_motion.shape[1]}"
             )
+        return self
 
     @property
     def cameras(self) -> Cameras:

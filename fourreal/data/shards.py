@@ -6,7 +6,7 @@
     000123.flow.safetensors     instance of every pixel and motion of every instance, where they are wanted: with
                                 depth and cameras they give the exact flow between any two cells
 
-and `mixture.json` beside the shards says what they were drawn from.
+and `mixture.json` beside the shards holds the mixture they were drawn from.
 
 Any tar reader opens them. What the model is given, and the order of views, are drawn when a sample is read,
 so one shard serves many epochs.
@@ -38,7 +38,7 @@ from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
 from fourreal.core.grid_shape import with_shape_keys
 from fourreal.core.media import to_uint8
 from fourreal.core.progress import Progress, silent
-from fourreal.data.mixture import MixtureConfig, draw_dressing, dressed
+from fourreal.data.mixture import MixtureConfig, draw_references, with_references
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
 
 Places: TypeAlias = dict[str, tuple[int, int]]
@@ -92,14 +92,17 @@ def write_shards(
     }
     missing = {shard: numbers for shard, numbers in shards.items() if not _is_whole(shard, numbers)}
     done = count - sum(map(len, missing.values()))
-    jobs = [_ShardJob(shard, numbers, mixture, depth, flow, str(device)) for shard, numbers in missing.items()]
+    jobs = [
+        _ShardJob(path=shard, numbers=numbers, mixture=mixture, depth=depth, flow=flow, device=str(device))
+        for shard, numbers in missing.items()
+    ]
     for samples in _side_by_side(jobs, workers) if workers and jobs else map(_write_shard, jobs):
         done += samples
         progress(done, count)
     return list(shards)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _ShardJob:
     path: Path
     numbers: range
@@ -165,7 +168,7 @@ def _is_whole(shard: Path, numbers: range) -> bool:
 
 
 def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bool) -> None:
-    """Say in the folder what is written into it, or check that it says the same."""
+    """Write the mixture into the folder, or check that it is the one written there."""
     assert is_dataclass(mixture)
     assert not isinstance(mixture, type)
     wanted = {"mixture": type(mixture).__name__, **to_dict(mixture), "per_shard": per_shard, "depth": depth}
@@ -237,7 +240,7 @@ class ShardMixture:
     def draft(self, step: int, index: int) -> ShardDraft:
         rng = stream(self.config.seed, step, index, "shard")
         shard, key, description, places = self._index[int(rng.integers(self._reach(step)))]
-        pattern, reverse = draw_dressing(self.config, description["kind"], step, index)
+        pattern, reverse = draw_references(self.config, description["kind"], step, index)
         return ShardDraft(shard, key, pattern, reverse, places)
 
     def _reach(self, step: int) -> int:
@@ -248,7 +251,7 @@ class ShardMixture:
         return max(1, round(share * len(self._index)))
 
     def render(self, drafts: Sequence[ShardDraft], device: torch.device | str = "cpu") -> list[TrainingGrid]:
-        return [dressed(self._read(draft, device), draft.pattern, draft.reverse) for draft in drafts]
+        return [with_references(self._read(draft, device), draft.pattern, draft.reverse) for draft in drafts]
 
     def _read(self, draft: ShardDraft, device: torch.device | str) -> TrainingGrid:
         sample = _decoded(_contents(draft.shard, draft.places))
@@ -293,19 +296,27 @@ def _decoded(contents: dict[str, bytes]) -> TrainingGrid:
     from PIL import Image
     from safetensors.torch import load
 
-    said = json.loads(contents["json"])
-    seconds = torch.tensor(said["seconds"])
+    record = json.loads(contents["json"])
+    seconds = torch.tensor(record["seconds"])
     strips = [contents[name] for name in sorted(contents) if name.endswith(".png")]
     views = [torch.from_numpy(np.array(Image.open(io.BytesIO(strip)))) for strip in strips]
     frames = rearrange(torch.stack(views), "v (t h) w c -> v t c h w", t=len(seconds)).float() / 255
     cameras = None
-    if said["cameras"] is not None:
-        poses, intrinsics = (torch.tensor(said["cameras"][name]) for name in ("world_to_cam", "intrinsics"))
+    if record["cameras"] is not None:
+        poses, intrinsics = (torch.tensor(record["cameras"][name]) for name in ("world_to_cam", "intrinsics"))
         cameras = Cameras(poses, intrinsics, (frames.shape[-2], frames.shape[-1]))
-    grid = VideoGrid.complete(frames.contiguous(), seconds, cameras)
+    grid = VideoGrid.complete(frames.contiguous(), seconds, cameras).validated()
     depth = load(contents["depth.safetensors"])["depth"].float() if "depth.safetensors" in contents else None
     nothing = known_pattern("none", grid.num_views, grid.num_times)
-    read = TrainingGrid(said["kind"], grid, nothing, said["caption"], said["source"], said["licence"], depth)
+    read = TrainingGrid(
+        kind=record["kind"],
+        grid=grid,
+        references=nothing,
+        caption=record["caption"],
+        source=record["source"],
+        licence=record["licence"],
+        depth=depth,
+    )
     if "flow.safetensors" not in contents:
         return read
     stored_flow = load(contents["flow.safetensors"])
@@ -319,7 +330,7 @@ def _members(sample: TrainingGrid) -> dict[str, bytes]:
     from safetensors.torch import save
 
     grid, cameras = sample.grid, sample.grid.cameras
-    said = {
+    record = {
         "kind": sample.kind,
         "caption": sample.caption,
         "source": sample.source,
@@ -327,7 +338,7 @@ def _members(sample: TrainingGrid) -> dict[str, bytes]:
         "seconds": grid.seconds.tolist(),
         "cameras": None if cameras is None else _plain(cameras),
     }
-    members = {"json": json.dumps(said).encode()}
+    members = {"json": json.dumps(record).encode()}
     for view, frames in enumerate(grid.frames):
         buffer = io.BytesIO()
         Image.fromarray(rearrange(to_uint8(frames), "t h w c -> (t h) w c")).save(buffer, "PNG")

@@ -1,7 +1,7 @@
 """Single videos in two modes, with random parts given: what a base video model is trained on.
 
 A dynamic video is one view of a world over time; a freeze-time video is a camera's way round a world that
-stands still. Both come as grids of one view, and the model is told which it is.
+stands still. Both come as grids of one view, and the mode is an input of the model.
 
 Source: 4Real-Video, section 3.1 ("Freeze-time and dynamic video generation", "Masked training").
 """
@@ -72,7 +72,14 @@ class VideoMixture:
         frames = frames.flip(1) if draft.backwards else frames
         seconds = torch.arange(frames.shape[1], device=frames.device) / self.config.worlds.fps
         grid = VideoGrid.complete(frames.contiguous(), seconds)
-        return TrainingGrid(draft.kind, grid, draft.given[None], made.caption, made.source, made.licence)
+        return TrainingGrid(
+            kind=draft.kind,
+            grid=grid,
+            references=draft.given[None],
+            caption=made.caption,
+            source=made.source,
+            licence=made.licence,
+        )
 
 
 def draw_mask(times: int, group: int, rng: np.random.Generator) -> Bool[Tensor, "T"]:

@@ -27,13 +27,13 @@ view. static: a scene that stands still, repeated at every time. dynamic: a sing
 freeze_time: a single video of a camera moving through a still scene."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingGrid:
     """A complete grid and which of its cells the model is given.
 
     Attributes:
-        references: cells given to the model; the others it has to make.
-        depth: z-depth of every pixel, for worlds; None where nobody knows it.
+        references: cells given to the model; the others it has to generate.
+        depth: z-depth of every pixel, for worlds; None where it is not known.
         reverse: the views run backwards.
         instance_ids, instance_motion: which rigid instance each pixel shows and how instances move, as in
             `GridSample`, for worlds; None where nobody knows it.
@@ -67,7 +67,13 @@ class TrainingGrid:
                 "computed; write shards with `fourreal synth --shards --flow`"
             )
         return GridSample(
-            self.grid, self.depth, self.instance_ids, self.caption, self.source, self.licence, self.instance_motion
+            grid=self.grid,
+            depth=self.depth,
+            instance_ids=self.instance_ids,
+            caption=self.caption,
+            source=self.source,
+            licence=self.licence,
+            instance_motion=self.instance_motion,
         )
 
 
@@ -105,13 +111,13 @@ def from_world(kind: SampleKind, made: GridSample) -> TrainingGrid:
     """A rendered world with nothing given to the model yet."""
     nothing = torch.zeros(made.grid.num_views, made.grid.num_times, dtype=torch.bool)
     return TrainingGrid(
-        kind,
-        made.grid,
-        nothing,
-        made.caption,
-        made.source,
-        made.licence,
-        made.depth,
+        kind=kind,
+        grid=made.grid,
+        references=nothing,
+        caption=made.caption,
+        source=made.source,
+        licence=made.licence,
+        depth=made.depth,
         instance_ids=made.instance_ids.short(),
         instance_motion=made.instance_motion,
     )

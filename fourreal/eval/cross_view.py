@@ -7,7 +7,6 @@ with depth and features of its own networks; only its own code gives its numbers
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,22 +21,9 @@ DEPTH_TOLERANCE = 0.02
 """A point is seen by the other view when that view's depth agrees to this fraction."""
 
 
-@dataclass(frozen=True)
-class WarpingError:
-    """Cross-view warping error.
-
-    Attributes:
-        error: mean absolute colour difference, in [0, 1], over pixels both views see; lower is better.
-        seen: share of the pixels that both views see; a low share makes the error say little.
-    """
-
-    error: float
-    seen: float
-
-
 def cross_view_warping_error(
     grid: VideoGrid, depth: Float[Tensor, "V T H W"], tolerance: float = DEPTH_TOLERANCE
-) -> WarpingError | NotComputed:
+) -> tuple[float, float] | NotComputed:
     """Warp every view into its neighbour (both ways) at every time and compare where both see the surface.
 
     Each pixel is lifted by its own depth and projected into the other view; it is seen there when it
@@ -46,6 +32,10 @@ def cross_view_warping_error(
 
     Args:
         depth: z-depth of every pixel in world units; not finite or not positive means none.
+
+    Returns:
+        The mean absolute colour difference, in [0, 1], over the pixels that both views see (lower is better), and
+        the share of such pixels; the error of a low share means little.
 
     Raises:
         InputError: the grid is incomplete, or depth has another shape.
@@ -76,7 +66,7 @@ def cross_view_warping_error(
     if not seen:
         return NotComputed("no pixel is seen by two neighbouring views")
     height, width = grid.image_size
-    return WarpingError(total / seen, seen / (2 * (views - 1) * times * height * width))
+    return total / seen, seen / (2 * (views - 1) * times * height * width)
 
 
 def warp_view(

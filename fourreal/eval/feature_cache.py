@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,35 +15,28 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fourreal.core.atomic import atomic_file
-from fourreal.perception.feature_network import ImageFeatures, VideoFeatures
+from fourreal.perception.feature_network import VideoFeatures
 
 
 class FeatureCache:
-    """Features of frames and videos, computed once. A damaged entry is computed again."""
+    """Features of videos, computed once. A damaged entry is computed again."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.hits = self.misses = 0
 
-    def images(self, network: ImageFeatures, frames: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N D"]:
-        """Features of a batch of frames, kept as one entry."""
-        return self._remember(network.fingerprint, frames, lambda: network(frames))
-
     def video(self, network: VideoFeatures, video: Float[Tensor, "T 3 H W"]) -> Float[Tensor, "D"]:
         """Features of one video."""
-        return self._remember(network.fingerprint, video, lambda: network(video))
-
-    def _remember(self, fingerprint: str, frames: Tensor, compute: Callable[[], Tensor]) -> Tensor:
         from safetensors.torch import save_file
 
-        key = frames_hash(frames, fingerprint)
+        key = frames_hash(video, network.fingerprint)
         path = self.folder / key[:2] / f"{key}.safetensors"
         known = _read(path)
         if known is not None:
             self.hits += 1
             return known
         self.misses += 1
-        features = compute().detach().cpu().contiguous()
+        features = network(video).detach().cpu().contiguous()
         with atomic_file(path) as partial:
             save_file({"features": features}, partial)
         return features

@@ -1,25 +1,21 @@
-"""`GridPair`: a generated grid beside its truth, with the cells the model was given.
+"""`GridPair`: a generated grid, its truth, and the cells that were given to the model.
 
 Given cells are copies, not results; no metric counts them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fourreal.core.errors import InputError
-from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
+from fourreal.core.grid import VideoGrid
 from fourreal.eval.image_metrics import moving_mask
 
-LISTED = 8
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class GridPair:
     """One scene to score.
 
@@ -76,26 +72,3 @@ class GridPair:
         """The moving pixels of the scored cells, inside the foreground where there is one."""
         mask = moving_mask(self.truth.frames)[self.scored]
         return mask if self.foreground is None else mask & self.foreground[self.scored]
-
-
-def pair_scenes(
-    generated: Mapping[str, VideoGrid], truth: Mapping[str, VideoGrid], given: KnownPattern | Bool[Tensor, "V T"]
-) -> Iterator[GridPair]:
-    """Pair grids by scene name, in the order of `truth`, all with the same given cells.
-
-    Pairs are made one by one, so lazily loading mappings keep one scene in memory.
-
-    Raises:
-        InputError: a scene of `truth` was not generated, or the other way round; the message lists them.
-    """
-    _require_same("generated", [name for name in truth if name not in generated])
-    _require_same("true", [name for name in generated if name not in truth])
-    for name, true in truth.items():
-        cells = known_pattern(given, true.num_views, true.num_times) if isinstance(given, str) else given
-        yield GridPair(name, generated[name], true, torch.as_tensor(cells))
-
-
-def _require_same(kind: str, missing: list[str]) -> None:
-    if missing:
-        more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
-        raise InputError(f"no {kind} grid for {len(missing)} scenes: {', '.join(missing[:LISTED])}{more}")

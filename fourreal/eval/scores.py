@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +19,24 @@ from fourreal.core.errors import InputError
 
 Better = Literal["higher", "lower"]
 """Which direction is good. higher: more is better. lower: less is better."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of a table.
+
+    Attributes:
+        pooled: one value for all scenes together (a Frechet distance), not a mean over scenes.
+        load: makes the function that scores the cells of a `GridPair`, where there is one; it raises MissingWeights
+            when it cannot.
+    """
+
+    name: str
+    better: Better
+    _: KW_ONLY
+    unit: str = ""
+    pooled: bool = False
+    load: Callable[[], Callable[[Any], Float[Tensor, "N"]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +128,7 @@ def _percentile(ordered: Sequence[float], fraction: float) -> float:
 def paired_difference(ours: Float[Tensor, "N"], theirs: Float[Tensor, "N"], *, seed: int = 0) -> Measured:
     """Mean of `ours - theirs` over the same scenes with its interval: sharper than two separate intervals."""
     if ours.shape != theirs.shape or not len(ours):
-        raise InputError(f"as many scores of both arms expected; got {len(ours)} and {len(theirs)}")
+        raise InputError(f"as many scores of both methods expected; got {len(ours)} and {len(theirs)}")
     difference = (ours - theirs).double()
     interval = bootstrap_interval(len(difference), lambda drawn: float(difference[drawn].mean()), seed=seed)
     return Measured(float(difference.mean()), len(difference), interval)

@@ -57,7 +57,7 @@ def from_entries(shared: Fields, entries: Sequence[Fields]) -> Cameras:
     intrinsics = torch.tensor([_intrinsic_matrix(shared, entry) for entry in entries], dtype=torch.float64)
     world_to_cam = torch.stack([_from_opengl(entry) for entry in entries])
     with located(shared.where):
-        return Cameras(world_to_cam.float(), intrinsics.float(), image_size)
+        return Cameras(world_to_cam.float(), intrinsics.float(), image_size).validated()
 
 
 def read_image_size(shared: Fields) -> tuple[int, int]:
@@ -113,3 +113,9 @@ def _intrinsic_matrix(shared: Fields, entry: Fields) -> list[list[float]]:
 def _value(shared: Fields, entry: Fields, key: str, default: float | None = None) -> float:
     holder = entry if key in entry else shared
     return holder.number(key) if default is None else holder.number(key, default)
+
+
+def require_no_skew(cameras: Cameras, format: str) -> None:
+    """Refuse cameras whose pixels are not rectangular, which `format` cannot say."""
+    if bool((cameras.intrinsics[..., 0, 1] != 0).any()):
+        raise InputError(f"{format} has no skew, and a camera's intrinsics do; resample the images first")

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from fourreal.core.atomic import atomic_folder
+from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import write_image
 from fourreal.files.colmap import write_colmap
+from fourreal.files.formats import CAMERA_FORMATS
 from fourreal.files.nerfstudio import write_nerfstudio
-from fourreal.files.posed_images import PosedImages
-
-CameraFormat = Literal["nerfstudio", "colmap"]
-"""nerfstudio: transforms.json and images/. colmap: sparse/0/*.txt and images/, as 3DGS trainers expect."""
 
 
 def export_cameras(
     source: VideoGrid | GaussianSequence,
     target: str | os.PathLike[str],
-    format: CameraFormat,
+    format: str,
     *,
     time: int | None = None,
     overwrite: bool = False,
@@ -41,24 +38,27 @@ def export_cameras(
     Raises:
         InputError: there are no cameras or no known cells, or the folder exists or cannot be written.
     """
+    if format not in CAMERA_FORMATS:
+        raise InputError(f"there is no camera format '{format}'; expected {', '.join(CAMERA_FORMATS)}")
     if isinstance(source, VideoGrid):
-        posed, cells = _grid_images(source, time)
+        cameras, names, frames = _grid_images(source, time)
         points = colors = None
     else:
-        posed, cells = PosedImages(source.cameras, tuple(f"v{view:03d}.png" for view in range(len(source.cameras)))), []
+        cameras, names, frames = source.cameras, [f"v{view:03d}.png" for view in range(len(source.cameras))], []
         step = source.steps[_index(0 if time is None else time, len(source.steps))]
         points, colors = step.means, step.base_colors
+    if not names:
+        raise InputError("expected at least one camera; got none")
     with atomic_folder(Path(target), overwrite=overwrite) as partial:
-        for name, frame in cells:
+        for name, frame in zip(names, frames, strict=bool(frames)):
             write_image(partial / "images" / name, frame)
         if format == "nerfstudio":
-            paths = tuple(f"images/{name}" for name in posed.names)
-            write_nerfstudio(partial / "transforms.json", PosedImages(posed.cameras, paths))
+            write_nerfstudio(partial / "transforms.json", cameras, [f"images/{name}" for name in names])
         else:
-            write_colmap(partial / "sparse" / "0", posed, points=points, colors=colors)
+            write_colmap(partial / "sparse" / "0", cameras, names, points=points, colors=colors)
 
 
-def _grid_images(grid: VideoGrid, time: int | None) -> tuple[PosedImages, list[tuple[str, torch.Tensor]]]:
+def _grid_images(grid: VideoGrid, time: int | None) -> tuple[Cameras, list[str], list[torch.Tensor]]:
     if grid.cameras is None:
         raise InputError("this grid has no cameras to export; reconstruct it first, or import it with known cameras")
     cameras = grid.cameras
@@ -72,7 +72,7 @@ def _grid_images(grid: VideoGrid, time: int | None) -> tuple[PosedImages, list[t
         raise InputError("no cell of this grid is known there, so there is no image to export a camera for")
     names = [f"v{view:03d}_t{column:03d}.png" for view, column in picked]
     frames = [grid.frames[view, column] for view, column in picked]
-    return PosedImages(cameras[wanted], tuple(names)), list(zip(names, frames, strict=True))
+    return cameras[wanted], names, frames
 
 
 def _index(time: int, times: int) -> int:

@@ -125,7 +125,7 @@ def load_grid(folder: str | os.PathLike[str]) -> StoredGrid:
         for time, frame in read(row, times, image_size).items():
             frames[view, time] = frame
     with located(manifest.where):
-        grid = VideoGrid(frames, known, seconds, cameras)
+        grid = VideoGrid(frames, known, seconds, cameras).validated()
         return StoredGrid(grid, _read_record(manifest, folder, grid))
 
 

@@ -93,7 +93,7 @@ def read_ply_sequence(folder: str | Path, *, fps: float = 1.0, cameras: Cameras 
     if cameras is None:
         cameras = Cameras(torch.zeros(0, 4, 4), torch.zeros(0, 3, 3), (1, 1))
     seconds = torch.arange(len(files), dtype=torch.float64) / fps
-    return GaussianSequence(tuple(read_ply(path) for path in files), seconds.float(), cameras)
+    return GaussianSequence(tuple(read_ply(path) for path in files), seconds.float(), cameras).validated()
 
 
 def to_gsplat_data(gaussians: Gaussians) -> GSData:
@@ -120,7 +120,8 @@ def from_gsplat_data(data: GSData) -> Gaussians:
     sh = _tensor(data.sh0)[:, None]
     if data.shN is not None and data.shN.size:
         sh = torch.cat([sh, _tensor(data.shN)], 1)
-    return Gaussians(_tensor(data.means), unit_quats(_tensor(data.quats)), scales.float(), opacities.float(), sh)
+    quats = unit_quats(_tensor(data.quats))
+    return Gaussians(_tensor(data.means), quats, scales.float(), opacities.float(), sh).validated()
 
 
 def _require_header(path: Path) -> None:

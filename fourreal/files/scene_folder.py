@@ -93,7 +93,7 @@ def load_scene(folder: str | os.PathLike[str], *, times: Sequence[int] | None = 
     seconds = torch.tensor([entry.number("seconds") for entry in entries], dtype=torch.float64).float()
     steps = tuple(_read_step(entry, folder) for entry in entries)
     with located(manifest.where):
-        return GaussianSequence(steps, seconds, cameras)
+        return GaussianSequence(steps, seconds, cameras).validated()
 
 
 def load_scene_record(folder: str | os.PathLike[str]) -> SceneRecord:
@@ -145,7 +145,7 @@ def _read_cameras(manifest: Fields) -> Cameras:
         if matrix[1][0] != 0 or matrix[2] != [0, 0, 1]:
             raise InputError(f"{entry.where}.intrinsics: expected [fx skew cx] [0 fy cy] [0 0 1], got {matrix}")
     with located(f"{manifest.where}: cameras"):
-        return Cameras(_stack(poses, 4), _stack(intrinsics, 3), read_image_size(manifest))
+        return Cameras(_stack(poses, 4), _stack(intrinsics, 3), read_image_size(manifest)).validated()
 
 
 def _stack(matrices: list[list[list[float]]], side: int) -> Float[Tensor, "N side side"]:
@@ -167,7 +167,7 @@ def _read_step(entry: Fields, folder: Path) -> Gaussians:
             came = f"{tensors[name].dtype}" if name in tensors else "none"
             raise InputError(f"{path}: expected a float32 tensor '{name}', got {came}")
     with located(path):
-        step = Gaussians(**{name: tensors[name] for name in _TENSORS})
+        step = Gaussians(**{name: tensors[name] for name in _TENSORS}).validated()
     expected = entry.integer("gaussians", 0, 2**40)
     if len(step) != expected:
         raise InputError(f"{path}: expected {expected} Gaussians as {SCENE_MANIFEST} says, got {len(step)}")

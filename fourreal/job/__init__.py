@@ -1,4 +1,4 @@
-"""One run from footage or words to a page: stages that resume, a manifest, a lock, and what a watcher sees.
+"""One run from footage or a prompt to a page: stages that resume, a manifest, a lock, and progress for a watcher.
 
 report = run_job(JobRequest(fixed=Path("clip.mp4")), Path("out"))
 """

@@ -26,8 +26,8 @@ class StageRecord:
 
     Attributes:
         key: hash of its settings and of all it read; another key means that it has to run again.
-        settings: all that decides its result beside what it reads.
-        outputs: hash of every file and folder it made, by name.
+        settings: all that decides its result, apart from what it reads.
+        outputs: hash of every file and folder it wrote, by name.
         seconds: wall clock.
         peak_mb: most memory it held, see `PeakMemory`.
         figures: about its result.

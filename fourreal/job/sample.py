@@ -1,7 +1,7 @@
 """The pair of clips that comes with the package: one procedural world, seen by a fixed camera and round one moment.
 
-Made by `python -m fourreal.job.sample fourreal/samples`; `sample.json` says which world, so that the truth behind
-the clips can be rendered again.
+Made by `python -m fourreal.job.sample fourreal/samples`; `sample.json` describes the world, so that the whole
+grid can be rendered again.
 """
 
 from __future__ import annotations

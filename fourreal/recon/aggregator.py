@@ -1,7 +1,7 @@
 """The backbone: frames to tokens, by alternating attention within frames and across views.
 
 Every frame carries a camera token and register tokens; those of the first view differ from those of
-all others, which is how the network knows whose coordinates are the world's. Frame and global
+all others, which is how the first view defines the world's coordinates. Frame and global
 attention never leave one time; only the temporal layers do.
 
 Source: VGGT, section 3.2 (alternating attention); 4Real-Video-V2, section 3.2.

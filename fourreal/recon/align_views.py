@@ -30,10 +30,10 @@ NEAREST = 0.05
 ROBUST_COLOUR, ROBUST_DEPTH = 0.25, 0.2
 """Differences above these count no further: they are something hidden, or something that moved."""
 DETAIL = 0.15
-"""Weight of local contrast beside colour: textures say where, flat colours say what."""
+"""Weight of local contrast beside colour: textures show where, flat colours show what."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AlignSettings:
     """How views are aligned.
 
@@ -85,8 +85,8 @@ def align_views(
 
     Args:
         frames: sRGB in [0, 1].
-        depth: z-depth as the network says it.
-        cameras: as the network says them, batch `[V]`.
+        depth: predicted z-depth.
+        cameras: predicted, batch `[V]`.
         progress: called after each start and each size.
     """
     unit = float(depth[0].median())
@@ -129,7 +129,7 @@ def refit_depth(
         return _stretched(rig.log_depth, (depth.shape[-2], depth.shape[-1])).exp()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Views:
     """The moment in the first view's frame and a unit of its median depth; focal lengths in image widths."""
 
@@ -144,10 +144,11 @@ class _Views:
         height, width = cameras.image_size
         size = cameras.intrinsics.new_tensor([width, height])
         focal = torch.stack([cameras.intrinsics[:, 0, 0], cameras.intrinsics[:, 1, 1]], -1) / size
-        return cls(frames, depth, cameras.world_to_cam, focal, cameras.intrinsics[:, :2, 2] / size)
+        centre = cameras.intrinsics[:, :2, 2] / size
+        return cls(frames=frames, depth=depth, poses=cameras.world_to_cam, focal=focal, centre=centre)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Rig:
     """What is moved: a small motion after every start pose but the first's, one focal factor, factors on depth."""
 
@@ -160,8 +161,8 @@ class _Rig:
     @classmethod
     def at(cls, start: Float[Tensor, "V 4 4"], settings: AlignSettings) -> _Rig:
         views, cells = len(start), settings.depth_cells
-        blank = [start.new_zeros(shape) for shape in ((views, 3), (views, 3), (), (views, 1, cells, cells))]
-        return cls(start, *(part.requires_grad_() for part in blank))
+        shapes = {"turn": (views, 3), "shift": (views, 3), "log_focal": (), "log_depth": (views, 1, cells, cells)}
+        return cls(start=start, **{name: start.new_zeros(shape).requires_grad_() for name, shape in shapes.items()})
 
     def groups(self, *, cameras: bool) -> list[dict[str, object]]:
         rates = [(self.log_depth, 0.02)]

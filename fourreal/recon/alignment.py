@@ -18,8 +18,7 @@ from torch import Tensor
 
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
-from fourreal.core.gaussians import Gaussians, GaussianSequence
-from fourreal.core.rotations import matrix_to_quat, quat_multiply, rigid
+from fourreal.core.rotations import rigid
 
 
 @dataclass(frozen=True)
@@ -34,29 +33,6 @@ class Similarity:
         """The same cameras seen from the new world."""
         change = rigid(self.rotation, self.translation / self.scale)
         return cameras.moved(change, self.scale)
-
-    def gaussians(self, gaussians: Gaussians) -> Gaussians:
-        """The same Gaussians in the new world.
-
-        Raises:
-            InputError: their colours depend on the direction they are seen from.
-        """
-        if gaussians.sh_degree:
-            raise InputError(f"only view-independent colours can be moved; got SH degree {gaussians.sh_degree}")
-        turn = matrix_to_quat(self.rotation)
-        return Gaussians(
-            self.scale * gaussians.means @ self.rotation.T + self.translation,
-            quat_multiply(turn[None], gaussians.quats_wxyz),
-            self.scale * gaussians.scales,
-            gaussians.opacities,
-            gaussians.sh,
-        )
-
-    def sequence(self, sequence: GaussianSequence) -> GaussianSequence:
-        """The same scene in the new world."""
-        return GaussianSequence(
-            tuple(self.gaussians(step) for step in sequence.steps), sequence.seconds, self.cameras(sequence.cameras)
-        )
 
 
 def similarity_between(source: Cameras, target: Cameras) -> Similarity:

@@ -19,7 +19,7 @@ from fourreal.recon.block import Block, Mlp
 from fourreal.recon.config import ReconConfig
 
 POSE_VALUES = 9
-# About 0.6 and 172 degrees. The head can say 0, which has no focal length.
+# About 0.6 and 172 degrees. The head can output 0, which has no focal length.
 SMALLEST_FOV, LARGEST_FOV = 0.01, 3.0
 
 

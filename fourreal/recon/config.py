@@ -28,7 +28,7 @@ view: all tokens of one view, across times.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReconConfig:
     """Sizes and options of the network.
 

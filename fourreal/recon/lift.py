@@ -27,7 +27,7 @@ COARSEST_SLANT = 0.1
 """Cosine between surface and ray below which a slope no longer counts: about 84 degrees."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LiftSettings:
     """How depth becomes Gaussians.
 
@@ -64,7 +64,7 @@ def lift_grid(
         InputError: the grid is not complete, has no cameras or moving ones, or the depth does not
             match the frames or is not positive.
     """
-    grid.require_complete("lifting depth to Gaussians")
+    grid.validated().require_complete("lifting depth to Gaussians")
     if grid.cameras is None:
         raise InputError("lifting needs the grid's cameras and it has none; reconstruct it instead")
     if len(grid.cameras.batch_shape) != 1:
@@ -77,7 +77,7 @@ def lift_grid(
     for time in range(grid.num_times):
         steps.append(lift_views(grid.frames[:, time], depth[:, time], grid.cameras, settings))
         progress(time + 1, grid.num_times)
-    return GaussianSequence(tuple(steps), grid.seconds, grid.cameras)
+    return GaussianSequence(tuple(steps), grid.seconds, grid.cameras).validated()
 
 
 def lift_views(

@@ -60,7 +60,7 @@ def normalised_truth(
     Args:
         cameras: one per view (batch `[V]`) or per cell (batch `[V, T]`).
         depth: z-depth; not finite or not positive means there is no surface.
-        valid: pixels to believe; all with a surface when left out.
+        valid: pixels to use; all with a surface when left out.
 
     Raises:
         InputError: no pixel shows a surface.

@@ -25,9 +25,9 @@ from fourreal.recon.gaussian_head import GaussianHead, gaussians_of_pixels
 _FRAMES_PER_PASS = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What the network says about a batch of grids.
+    """Output of the network for a batch of grids.
 
     Attributes:
         image_size: (height, width) of the frames.

@@ -31,12 +31,12 @@ _DEPTH_COLORS = ((253, 231, 37), (94, 201, 98), (33, 145, 140), (59, 82, 139), (
 
 @dataclass(frozen=True)
 class Overview:
-    """The picture and what it says in numbers.
+    """The picture and its figures.
 
     Attributes:
         picture: sRGB in [0, 1].
         psnr_db: of the shown renders against their inputs. Inputs were seen by the network, so this
-            says whether the parts fit together, not how new views look.
+            measures whether the parts fit together, not how new views look.
     """
 
     picture: Float[Tensor, "3 H W"]

@@ -37,7 +37,7 @@ SURE_FROM = 256
 """Pixels per side of the frames a network was made for, from which its own cameras are trusted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _TimeGeometry:
     """One time of the result before it becomes Gaussians, everything at the network's image size."""
 
@@ -98,7 +98,7 @@ def reconstruct(
     assert shared is not None
     _notify_of_doubts(medians, shared)
     ordered = tuple(steps[time] for time in range(grid.num_times))
-    return GaussianSequence(ordered, grid.seconds.cpu(), cameras.resized(grid.image_size).to("cpu"))
+    return GaussianSequence(ordered, grid.seconds.cpu(), cameras.resized(grid.image_size).to("cpu")).validated()
 
 
 def aligns(model: ReconModel, settings: ReconstructSettings) -> bool:
@@ -136,7 +136,7 @@ def resized(frames: Float[Tensor, "*batch 3 H W"], size: tuple[int, int]) -> Flo
 
 
 def _check(grid: VideoGrid) -> None:
-    grid.require_complete("reconstruction")
+    grid.validated().require_complete("reconstruction")
     if grid.num_views < 2:
         raise InputError("reconstruction needs at least two views of the scene; the grid has one")
     white = (grid.frames >= 1 - WHITE_TOLERANCE).flatten(2).all(-1)
@@ -186,11 +186,11 @@ def _answers(
             yield (
                 window.times[place],
                 _TimeGeometry(
-                    batch[sample, :, place],
-                    scale * prediction.depth[sample, :, place],
-                    prediction.depth_confidence[sample, :, place],
-                    raw,
-                    rig[:, place],
+                    frames=batch[sample, :, place],
+                    depth=scale * prediction.depth[sample, :, place],
+                    confidence=prediction.depth_confidence[sample, :, place],
+                    raw=raw,
+                    cameras=rig[:, place],
                 ),
             )
 

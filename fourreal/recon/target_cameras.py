@@ -21,7 +21,7 @@ from fourreal.recon.model import ReconModel
 from fourreal.recon.reconstruct import network_size, resized
 
 TargetScale = Literal["paper", "depth"]
-"""paper: as the second pass says; the two passes may differ in scale.
+"""paper: as the second pass predicts them; the two passes may differ in scale.
 depth: distances are scaled so that the first view's depth agrees in both passes."""
 
 

@@ -34,7 +34,7 @@ NEW_PREFIXES = ("aggregator.temporal_blocks.", "gaussian_head.")
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What `config.json` says.
+    """Contents of `config.json`.
 
     Attributes:
         config: the network.
@@ -51,7 +51,7 @@ class LoadedModel:
 
     Attributes:
         name: what to call it in reports.
-        trained_steps: 0 for random weights; None for a released checkpoint, which does not say.
+        trained_steps: 0 for random weights; None for a released checkpoint, which does not record it.
     """
 
     model: ReconModel

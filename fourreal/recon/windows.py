@@ -2,9 +2,9 @@
 
 Temporal attention runs within a window. Windows are full, overlap, and each answers for the times
 it is best placed for; every window after the first also sees the first time, whose cameras all
-share and whose depth says in which scale the window's answer came out. To the network a window is
+share and whose depth gives the scale in which the window's answer came out. To the network a window is
 a row of consecutive steps. A chunk is a number of whole windows, so how many go through at once
-cannot change what any of them says.
+cannot change the output for any of them.
 
 Source: 4Real-Video-V2, section 3.2 (cameras of the first time); Table S3, where 16 views x 16 times
 at once ran out of memory.

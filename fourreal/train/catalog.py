@@ -1,10 +1,10 @@
-"""All recipes by name, and the changes a user may make to one."""
+"""All recipes by name, with the changes of a user applied."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from fourreal.core.errors import InputError
@@ -12,37 +12,11 @@ from fourreal.core.notes import notify
 from fourreal.train.draft_recipes import DRAFT_RECIPES
 from fourreal.train.recipe import Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
+from fourreal.train.settings import NO_CHANGES, RecipeChanges
 from fourreal.train.video_recipes import VIDEO_RECIPES
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What may differ from a recipe as it is written; None leaves things as they are.
-
-    Attributes:
-        stage_steps: length of every stage.
-        base: the model to start from.
-        shards: folder of tar shards to read samples from.
-        batch: of every stage.
-        text: how a video recipe reads captions; none needs no text encoder.
-        micro_batch: changes memory, not the result beyond rounding.
-        pace: how much longer (above 1) or shorter everything takes: stages, their warm-ups and their curricula.
-    """
-
-    seed: int | None = None
-    stage_steps: tuple[int, ...] | None = None
-    base: str | None = None
-    micro_batch: int | None = None
-    precision: Literal["float32", "bfloat16"] | None = None
-    checkpoint_every: int | None = None
-    sample_every: int | None = None
-    shards: str | None = None
-    batch: int | None = None
-    text: Literal["none", "small"] | None = None
-    pace: float | None = None
-
-
-def find_recipe(kind: Literal["video", "recon", "draft"], name: str, changes: Changes = Changes()) -> Recipe:
+def find_recipe(kind: Literal["video", "recon", "draft"], name: str, changes: RecipeChanges = NO_CHANGES) -> Recipe:
     """A recipe with the user's changes.
 
     Raises:
@@ -59,7 +33,7 @@ def find_recipe(kind: Literal["video", "recon", "draft"], name: str, changes: Ch
     return changed(known[name](), changes)
 
 
-def changed(recipe: Recipe, changes: Changes) -> Recipe:
+def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     """The recipe with every change that is not None. Raises InputError when one does not fit."""
     names = ("seed", "micro_batch", "precision", "checkpoint_every", "sample_every")
     loop = {name: getattr(changes, name) for name in names if getattr(changes, name) is not None}
@@ -83,19 +57,19 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
             )
         stages: Any = zip(recipe.stages, changes.stage_steps, strict=True)
         recipe = replace(recipe, stages=tuple(replace(stage, steps=steps) for stage, steps in stages))
-    if changes.pace is not None:
-        if not 0 < changes.pace < math.inf:
-            raise InputError(f"pace must be a positive number; got {changes.pace}")
-        slower: Any = recipe.stages
-        recipe = replace(recipe, stages=tuple(_paced(stage, changes.pace) for stage in slower))
+    if changes.scale_steps is not None:
+        if not 0 < changes.scale_steps < math.inf:
+            raise InputError(f"scale-steps must be a positive number; got {changes.scale_steps}")
+        scaled: Any = recipe.stages
+        recipe = replace(recipe, stages=tuple(_scaled(stage, changes.scale_steps) for stage in scaled))
     return recipe
 
 
-def _paced(stage: Any, pace: float) -> Any:
-    """The stage with everything that counts steps scaled; what there is at all stays at least a step."""
+def _scaled(stage: Any, factor: float) -> Any:
+    """The stage with everything that counts steps multiplied; a count above 0 stays at least 1."""
 
     def scaled(steps: int) -> int:
-        return max(1, round(steps * pace)) if steps else 0
+        return max(1, round(steps * factor)) if steps else 0
 
     return replace(
         stage,

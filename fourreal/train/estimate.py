@@ -19,7 +19,7 @@ BLOCK_BYTES = 60
 """What a block keeps for its backward pass, per token and channel, with two-byte activations (measured)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageCost:
     """A stage on some GPUs.
 
@@ -63,7 +63,9 @@ def _stage_cost(
     peak = shape.parameters * values / gpus + micro * plan.tokens * shape.width * kept
     peak += 2 * shape.text_parameters + 4 * shape.codec.parameters
     seconds = stage.steps * flops / (gpus * device.tflops * 1e12 * device.share)
-    return StageCost(stage.name, plan.tokens, flops / 1e15, peak / 1e9, seconds / 3600)
+    return StageCost(
+        stage=stage.name, tokens=plan.tokens, petaflops_per_step=flops / 1e15, peak_gb=peak / 1e9, hours=seconds / 3600
+    )
 
 
 def _trained_share(model: str) -> float:

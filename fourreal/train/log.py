@@ -1,4 +1,4 @@
-"""What a run says of itself: one JSON line at a time, and the same lines as pictures."""
+"""The log of a run: JSON lines, and plots of them."""
 
 from __future__ import annotations
 

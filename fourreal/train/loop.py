@@ -12,8 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -29,64 +27,58 @@ from fourreal.train.optimiser import Optimisers, RunningAverage, build_optimiser
 from fourreal.train.parallel import Processes, fill, shard, whole
 from fourreal.train.recipe import Recipe, stage_at, total_steps
 from fourreal.train.run_folder import check_folder, write_manifest
+from fourreal.train.settings import RunSettings
 from fourreal.train.task import SheetWriter, Task
 
 MOST_SKIPPED = 0.01
 SKIPS_ALLOWED = 3
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """Where and how long to train, this time.
-
-    Attributes:
-        out: the run's folder.
-        resume: go on with the run that is in it.
-        steps: stop when the run has this many steps in all; None goes to the recipe's end.
-        minutes: stop after so long, at the end of a step; None does not.
-        workers: processes that make samples; 0 makes them in this one.
-        write_sheet: draws contact sheets; none are drawn when left out.
-    """
-
-    out: Path
-    resume: bool = False
-    steps: int | None = None
-    minutes: float | None = None
-    workers: int = 0
-    write_sheet: SheetWriter | None = None
-    progress: Progress = silent
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run stands when it stops."""
-
-    counters: Counters
-    finished: bool
-
-
-def train(task: Task, recipe: Recipe, options: RunOptions, processes: Processes) -> Outcome:
-    """Train until the recipe, the number of steps or the time is at its end, or until told to stop.
+def train(
+    task: Task,
+    recipe: Recipe,
+    settings: RunSettings,
+    processes: Processes,
+    *,
+    write_sheet: SheetWriter | None = None,
+    progress: Progress = silent,
+) -> Counters:
+    """Train until the end of the recipe or of the settings' steps or minutes, or until a signal.
 
     SIGTERM and an interrupt end the step, write a checkpoint and return.
+
+    Args:
+        write_sheet: draws contact sheets; none are drawn when left out.
+
+    Returns:
+        Where the run stands.
 
     Raises:
         InputError: the folder holds another run or is in use, more than 1 % of the steps were not finite, or the
             recipe does not fit the number of processes.
     """
     if processes.leads:
-        with locked(options.out):
-            check_folder(options.out, recipe, resume=options.resume)
-            write_manifest(options.out, recipe, processes.count, processes.device)
+        with locked(settings.out):
+            check_folder(settings.out, recipe, resume=settings.resume)
+            write_manifest(settings.out, recipe, processes.count, processes.device)
             processes.wait()
-            return _Run(task, recipe, options, processes).go()
+            return _Run(task, recipe, settings, processes, write_sheet, progress).go()
     processes.wait()
-    return _Run(task, recipe, options, processes).go()
+    return _Run(task, recipe, settings, processes, write_sheet, progress).go()
 
 
 class _Run:
-    def __init__(self, task: Task, recipe: Recipe, options: RunOptions, processes: Processes) -> None:
-        self.task, self.recipe, self.options, self.processes = task, recipe, options, processes
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        settings: RunSettings,
+        processes: Processes,
+        write_sheet: SheetWriter | None,
+        progress: Progress,
+    ) -> None:
+        self.task, self.recipe, self.settings, self.processes = task, recipe, settings, processes
+        self.write_sheet, self.progress = write_sheet, progress
         task.model.to(processes.device)
         if processes.count > 1:
             # FSDP2 fixes at its first step what has gradients, so what any stage trains has them in all.
@@ -94,9 +86,9 @@ class _Run:
             for name, parameter in task.model.named_parameters():
                 parameter.requires_grad_(name in ever)
             shard(task.model, task.blocks(), processes)
-        found = latest_checkpoint(options.out) if options.resume else None
+        found = latest_checkpoint(settings.out) if settings.resume else None
         self.counters = found.counters if found else Counters()
-        self.log = RunLog(options.out, self.counters.step) if processes.leads else None
+        self.log = RunLog(settings.out, self.counters.step) if processes.leads else None
         self.sums: dict[str, list[Tensor]] = defaultdict(list)
         # A checkpoint at the very end of a stage still holds that stage's average and optimiser.
         self.stage, _ = stage_at(recipe, max(0, self.counters.step - 1))
@@ -154,7 +146,7 @@ class _Run:
         loop = self.recipe.loop
         self.counters.averaged = self.average.updates
         save_checkpoint(
-            self.options.out,
+            self.settings.out,
             self.counters,
             self.tensors(),
             self.processes,
@@ -164,9 +156,9 @@ class _Run:
 
     # ---- the loop -----------------------------------------------------------------------------
 
-    def go(self) -> Outcome:
+    def go(self) -> Counters:
         end = total_steps(self.recipe)
-        last = end if self.options.steps is None else min(end, self.options.steps)
+        last = end if self.settings.steps is None else min(end, self.settings.steps)
         began, before = time.monotonic(), self.counters.seconds
         saved_at, shown_at = self.counters.step, -1
         with _stop_requests() as requested:
@@ -196,7 +188,7 @@ class _Run:
         if shown_at != self.counters.step:
             self._show()
         self._finish()
-        return Outcome(self.counters, self.counters.step >= end)
+        return self.counters
 
     def _samples(self, last: int) -> Iterator[tuple[int, list[MicroBatch]]]:
         """The rest of this stage's steps, by their number within it."""
@@ -204,7 +196,7 @@ class _Run:
         _, first = stage_at(self.recipe, self.counters.step)
         steps = range(first, min(stage.steps, first + last - self.counters.step))
         indices = own_indices(stage.batch, self.recipe.loop.micro_batch, self.processes)
-        samples = feed(self.task.mixture(self.stage), steps, indices, self.processes.device, self.options.workers)
+        samples = feed(self.task.mixture(self.stage), steps, indices, self.processes.device, self.settings.workers)
         return zip(steps, samples, strict=True)
 
     def _step(self, step: int, batches: list[MicroBatch]) -> None:
@@ -243,18 +235,18 @@ class _Run:
             )
 
     def _out_of_time(self, began: float) -> bool:
-        return self.options.minutes is not None and time.monotonic() - began >= 60 * self.options.minutes
+        return self.settings.minutes is not None and time.monotonic() - began >= 60 * self.settings.minutes
 
     # ---- what can be seen ---------------------------------------------------------------------
 
     def _report(self, last: int) -> None:
         done, loop = self.counters.step, self.recipe.loop
         if self.processes.leads:
-            self.options.progress(done, last)
+            self.progress(done, last)
         if done % loop.log_every == 0:
             self._log()
         if done % loop.plot_every == 0 and self.processes.leads:
-            plot_log(self.options.out)
+            plot_log(self.settings.out)
 
     def _log(self) -> None:
         """One line with the means since the line before."""
@@ -268,17 +260,17 @@ class _Run:
 
     def _show(self) -> None:
         """Try the averaged weights on held-out worlds. All processes take part, rank 0 writes."""
-        folder = self.options.out / "samples" / f"step-{self.counters.step:08d}" if self.processes.leads else None
+        folder = self.settings.out / "samples" / f"step-{self.counters.step:08d}" if self.processes.leads else None
         self.task.model.eval()
         with self.average.in_place(self.trained), torch.no_grad():
-            figures = self.task.show(self.stage, folder, self.options.write_sheet)
+            figures = self.task.show(self.stage, folder, self.write_sheet)
         if self.log is not None and figures:
             self.log.write(self.counters.step, self.recipe.stages[self.stage].name, figures)
 
     def _finish(self) -> None:
         """Plots, and the averaged weights for use."""
         if self.processes.leads:
-            plot_log(self.options.out)
+            plot_log(self.settings.out)
         with self.average.in_place(self.trained):
             self._export()
 
@@ -286,7 +278,7 @@ class _Run:
         """All processes gather the weights, rank 0 writes them."""
         weights = {name: whole(value) for name, value in self.task.model.state_dict().items()}
         if self.processes.leads:
-            self.task.export(self.stage, self.options.out, self.counters.step, weights)
+            self.task.export(self.stage, self.settings.out, self.counters.step, weights)
         self.processes.wait()
 
 

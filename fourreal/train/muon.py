@@ -43,6 +43,10 @@ class Muon(torch.optim.Optimizer):
     """For 2-D parameters, plain or sharded by FSDP2 (a sharded gradient is gathered to be orthogonalised), and for
     kernels of convolutions, whose matrix has a row for every output channel.
 
+    `torch.optim.Muon` (2.13) has the same momentum and learning rate but stops after the quintic iterations, always in
+    bfloat16. For gradients whose singular values fall from 1 to 1e-3, one step of it has singular values of 0.17 to
+    1.2 and differs from ours (0.34 to 1) by 23 to 24 % of its norm, so recipes and resumed runs would end elsewhere.
+
     Args:
         momentum: of the running gradient; Nesterov's look-ahead is used.
     """

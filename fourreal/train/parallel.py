@@ -44,12 +44,12 @@ class Processes:
         return value
 
     def agree(self, flag: bool) -> bool:
-        """What rank 0 says."""
+        """The flag of rank 0."""
         if self.count == 1:
             return flag
-        said = torch.tensor([float(flag)], device=self.device)
-        dist.broadcast(said, 0)
-        return bool(said.item())
+        shared = torch.tensor([float(flag)], device=self.device)
+        dist.broadcast(shared, 0)
+        return bool(shared.item())
 
     def wait(self) -> None:
         if self.count > 1:

@@ -11,7 +11,7 @@ from fourreal.recon.config import ReconConfig
 from fourreal.video.trainable import What
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
     """How parameters move.
 
@@ -37,7 +37,7 @@ class OptimiserConfig:
     convolutions: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LoopConfig:
     """How the loop runs, whatever it trains.
 
@@ -72,7 +72,7 @@ class LoopConfig:
             raise InputError(f"ema must lie in [0, 1); got {self.ema}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoStage:
     """A part of a video model's training.
 
@@ -92,7 +92,7 @@ class VideoStage:
     optimiser: OptimiserConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoRecipe:
     """How a video model is trained.
 
@@ -102,7 +102,8 @@ class VideoRecipe:
         model: config values of the transformer that differ from the base's (or from Wan's).
         text: none, small (MiniLM, extra `text`) or the base's own encoder.
         shift: of the noise levels in training and sampling; 0 takes the base's.
-        drop_text: share of samples without their caption, for guidance.
+        drop_text: share of samples without their caption, for guidance; independent of the share of grids without
+            references, which is the last of a mixture's `pattern_shares`.
         sample_steps: of the pictures on the way.
         shards: folder of tar shards that grids are read from; empty renders them as they are needed.
     """
@@ -121,7 +122,7 @@ class VideoRecipe:
     shards: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReconLosses:
     """Weights of a reconstruction stage's losses; 0 leaves one out."""
 
@@ -132,7 +133,7 @@ class ReconLosses:
     perceptual: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReconStage:
     """A part of a reconstruction model's training.
 
@@ -155,7 +156,7 @@ class ReconStage:
     rendered_views: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReconRecipe:
     """How a reconstruction model is trained.
 
@@ -174,7 +175,7 @@ class ReconRecipe:
     shards: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DraftStage:
     """A part of a draft's training.
 
@@ -193,7 +194,7 @@ class DraftStage:
     optimiser: OptimiserConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DraftRecipe:
     """How a draft (`fourreal.video.draft`) is trained.
 

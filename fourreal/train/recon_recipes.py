@@ -31,24 +31,24 @@ def vggt() -> ReconRecipe:
         base="vggt-1b",
         stages=(
             ReconStage(
-                "static",
-                20_000,
-                14 * 32,
-                4,
-                (HEAD,),
-                RENDERING,
-                _mixture(1, (518, 518), ONLY_STATIC),
-                OptimiserConfig("adamw", lr=2e-4, warmup=500, decay=1.0),
+                name="static",
+                steps=20_000,
+                batch=14 * 32,
+                input_views=4,
+                trains=(HEAD,),
+                losses=RENDERING,
+                mixture=_mixture(1, (518, 518), ONLY_STATIC),
+                optimiser=OptimiserConfig(kind="adamw", lr=2e-4, warmup=500, decay=1.0),
             ),
             ReconStage(
-                "dynamic",
-                15_000,
-                32,
-                4,
-                (HEAD, TEMPORAL),
-                RENDERING,
-                _mixture(4, (518, 518), MIXED),
-                OptimiserConfig("adamw", lr=2e-5, warmup=500, decay=1.0),
+                name="dynamic",
+                steps=15_000,
+                batch=32,
+                input_views=4,
+                trains=(HEAD, TEMPORAL),
+                losses=RENDERING,
+                mixture=_mixture(4, (518, 518), MIXED),
+                optimiser=OptimiserConfig(kind="adamw", lr=2e-5, warmup=500, decay=1.0),
             ),
         ),
         loop=LoopConfig(micro_batch=1, gradient_checkpointing=True, ema=0.0, checkpoint_every=200, sample_every=1000),
@@ -57,7 +57,7 @@ def vggt() -> ReconRecipe:
 
 def base_recipe() -> ReconRecipe:
     """The small paper-like recipe: 8.1M values, grids of 128 x 128, 4 views shown and 8 rendered."""
-    muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.01, warmup=300, decay=0.4)
+    muon = OptimiserConfig(kind="muon", lr=1e-3, muon_lr=0.01, warmup=300, decay=0.4)
     return ReconRecipe(
         name="base",
         scales="8.1M instead of 1.26B parameters; the backbone is not VGGT's but trained here, on worlds with exact "
@@ -70,7 +70,7 @@ def base_recipe() -> ReconRecipe:
 
 def mini_recipe() -> ReconRecipe:
     """What ships, for two CPU cores: 64 x 64, a narrower network without a point head, few renders a sample."""
-    muon = OptimiserConfig("muon", lr=6e-4, muon_lr=0.015, warmup=100, decay=0.3)
+    muon = OptimiserConfig(kind="muon", lr=6e-4, muon_lr=0.015, warmup=100, decay=0.3)
     geometry, gaussians, dynamic = _stages((64, 64), (2600, 260, 90), 4, muon, antialias=False)
     arcs = (8.0, 45.0)
     # Errors of a few degrees are small squares, which the depth loss drowned at the usual weight.
@@ -99,7 +99,7 @@ def mini_recipe() -> ReconRecipe:
 
 def tiny_recipe() -> ReconRecipe:
     """For tests: seconds, and nothing learnt."""
-    plain = OptimiserConfig("muon", lr=1e-3, muon_lr=0.01, warmup=2)
+    plain = OptimiserConfig(kind="muon", lr=1e-3, muon_lr=0.01, warmup=2)
     stages = _stages((32, 32), (1, 1, 2), 2, plain, antialias=False)
     return ReconRecipe(
         name="tiny",
@@ -133,7 +133,7 @@ def _mixture(
 ) -> MixtureConfig:
     """Eight views of the full variety of worlds."""
     full = replace(training_worlds(), frames=frames, height=size[0], width=size[1], **worlds)
-    return MixtureConfig(full, shares=shares)
+    return MixtureConfig(worlds=full, shares=shares)
 
 
 def _with_worlds(mixture: MixtureConfig, **changes: Any) -> MixtureConfig:
@@ -156,9 +156,36 @@ def _stages(
     later = replace(optimiser, warmup=min(optimiser.warmup, 20), **halved)
     batch_of_moving = max(2, batch // 4)
     return (
-        ReconStage("geometry", steps[0], batch, 4, ("",), GEOMETRY, still, optimiser),
-        ReconStage("gaussians", steps[1], batch, 4, ("",), EVERYTHING, replace(still, curriculum_steps=0), later),
-        ReconStage("dynamic", steps[2], batch_of_moving, 4, ("",), EVERYTHING, moving, later),
+        ReconStage(
+            name="geometry",
+            steps=steps[0],
+            batch=batch,
+            input_views=4,
+            trains=("",),
+            losses=GEOMETRY,
+            mixture=still,
+            optimiser=optimiser,
+        ),
+        ReconStage(
+            name="gaussians",
+            steps=steps[1],
+            batch=batch,
+            input_views=4,
+            trains=("",),
+            losses=EVERYTHING,
+            mixture=replace(still, curriculum_steps=0),
+            optimiser=later,
+        ),
+        ReconStage(
+            name="dynamic",
+            steps=steps[2],
+            batch=batch_of_moving,
+            input_views=4,
+            trains=("",),
+            losses=EVERYTHING,
+            mixture=moving,
+            optimiser=later,
+        ),
     )
 
 

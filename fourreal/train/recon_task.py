@@ -1,6 +1,6 @@
 """The reconstruction model as a task: cameras, depth, points, and renders of views it was not shown.
 
-A sample's world becomes the first shown view's camera frame with unit mean distance, as the network answers. Its
+A sample's world becomes the first shown view's camera frame with unit mean distance, as in the prediction. Its
 Gaussians stand where the true cameras see the predicted depth, so that a camera that is still wrong does not blur
 what the head learns; with a frozen backbone, which has a scale of its own, depth is first brought to the true
 one by the ratio of medians.
@@ -66,7 +66,7 @@ class ReconTask:
             distance = picture_distance("st-lpips")
             self.perceptual = distance.to(device).requires_grad_(False) if isinstance(distance, nn.Module) else distance
 
-    # ---- what the loop asks --------------------------------------------------------------------
+    # ---- called by the loop --------------------------------------------------------------------
 
     def blocks(self) -> list[nn.Module]:
         aggregator = self.model.aggregator
@@ -174,7 +174,7 @@ class ReconTask:
         rescale: bool,
         views: Sequence[int],
     ) -> tuple[Float[Tensor, "V2 T 3 H W"], Float[Tensor, "V2 T 3 H W"]]:
-        """Views of a sample, rendered from what the network says of the shown ones; and the true ones."""
+        """Views of a sample, rendered from the prediction for the shown ones; and the true ones."""
         times = sample.grid.num_times
         truth, cameras = truth_of(sample, shown_views(sample.grid.num_views, frames.shape[1]), self.device)
         if rescale:
@@ -233,10 +233,10 @@ def _mean_colour(frames: Float[Tensor, "V T 3 H W"], sky: Tensor | None) -> Floa
 
 def _figures(prediction: Prediction, truth: SceneTruth) -> dict[str, Tensor]:
     """Median relative rotation error in degrees over pairs of views, and AbsRel of depth after the median ratio."""
-    said = prediction.cameras.world_to_cam[0, :, 0, :3, :3]
+    predicted = prediction.cameras.world_to_cam[0, :, 0, :3, :3]
     true = truth.cameras.world_to_cam[:, 0, :3, :3]
-    first, second = torch.triu_indices(len(said), len(said), 1)
-    errors = rotation_angle_deg(said[second] @ said[first].mT, true[second] @ true[first].mT)
+    first, second = torch.triu_indices(len(predicted), len(predicted), 1)
+    errors = rotation_angle_deg(predicted[second] @ predicted[first].mT, true[second] @ true[first].mT)
     depth, valid = prediction.depth[0], truth.valid
     ratio = truth.depth[valid].median() / depth[valid].median()
     relative = ((depth * ratio - truth.depth).abs() / truth.depth)[valid].mean()
@@ -247,7 +247,7 @@ def _write_sheets(
     folder: Path, number: int, true: VideoGrid, rendered: Float[Tensor, "V T 3 H W"], write_sheet: SheetWriter
 ) -> None:
     grid = VideoGrid.complete(rendered.clamp(0, 1).cpu(), true.seconds.cpu())
-    write_sheet(folder / f"world-{number}-made.png", grid)
+    write_sheet(folder / f"world-{number}-rendered.png", grid)
     write_sheet(folder / f"world-{number}-true.png", true.to("cpu"))
 
 

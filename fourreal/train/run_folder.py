@@ -1,4 +1,4 @@
-"""A run's folder: a manifest that says what the run is, and what may go on with it.
+"""A run's folder: its manifest, and the check that a resumed run is the same one.
 
 manifest.json  log.jsonl  plots/  samples/  checkpoints/  model/  view_time/
 """
@@ -16,8 +16,10 @@ import torch
 
 import fourreal
 from fourreal.core.atomic import atomic_file
-from fourreal.core.configs import read_json, rename_keys, to_dict
+from fourreal.core.configs import from_dict, read_json, rename_keys, to_dict
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import with_shape_keys
+from fourreal.data.mixture import MixtureConfig
 from fourreal.train.recipe import Recipe
 
 MANIFEST = "manifest.json"
@@ -39,11 +41,9 @@ def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
     if not file.is_file():
         raise InputError(f"{out} holds no run to resume ({MANIFEST} is missing); leave --resume out to begin one")
     stored = read_json(file)
-    known = rename_keys(stored.get("recipe"), RENAMED) if isinstance(stored, dict) else None
+    known = _current(stored.get("recipe")) if isinstance(stored, dict) else None
     if not isinstance(known, dict):
         raise InputError(f"{file} is not the manifest of a training run")
-    if known.get("name") == "micro":
-        known["name"] = "mini"
     if known.get("name") != recipe.name:
         raise InputError(
             f"{out} was begun with the recipe '{known.get('name')}', not '{recipe.name}'; resume with that"
@@ -59,8 +59,23 @@ def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
         )
 
 
+def _current(recipe: Any) -> Any:
+    """A recipe of an older manifest in today's keys: `micro` is `mini`, a stage's `size` is its `mixture`."""
+    recipe = rename_keys(recipe, RENAMED)
+    if not isinstance(recipe, dict):
+        return recipe
+    if recipe.get("name") == "micro":
+        recipe["name"] = "mini"
+    for stage in recipe.get("stages", ()):
+        if size := stage.pop("size", None):
+            mixture = {name: size.pop(name) for name in ("shares", "pattern_shares", "curriculum_steps")}
+            mixture = from_dict(MixtureConfig, mixture | {"worlds": with_shape_keys(size)}, MANIFEST)
+            stage["mixture"] = json.loads(json.dumps(to_dict(mixture)))
+    return recipe
+
+
 def write_manifest(out: Path, recipe: Recipe, processes: int, device: torch.device) -> None:
-    """Say what the run is; every session that goes on with it adds itself.
+    """Write what the run is; every session adds an entry.
 
     Data are functions of the recipe and its seed, so recipe and version are all that is needed to make them again.
     """

@@ -15,7 +15,7 @@ from fourreal.train.recipe import LoopConfig, OptimiserConfig, VideoRecipe, Vide
 
 def paper_v2() -> VideoRecipe:
     """The paper's setting on a base of its size: 48 GPUs, two days."""
-    adamw = OptimiserConfig("adamw", lr=1e-4, warmup=500)
+    adamw = OptimiserConfig(kind="adamw", lr=1e-4, warmup=500)
     return VideoRecipe(
         name="paper-v2",
         scales="nothing but the data: procedural worlds stand in for Objaverse, Kubric and real footage, and the base "
@@ -36,7 +36,7 @@ def paper_v2() -> VideoRecipe:
 
 def wan_1_3b() -> VideoRecipe:
     """The paper's second phase on the smallest released base model."""
-    adamw = OptimiserConfig("adamw", lr=1e-4, warmup=200)
+    adamw = OptimiserConfig(kind="adamw", lr=1e-4, warmup=200)
     return VideoRecipe(
         name="wan-1.3b",
         scales="base of 1.4B instead of 11B, batch of 32 instead of 96; worlds instead of the paper's data",
@@ -55,7 +55,7 @@ def wan_1_3b() -> VideoRecipe:
 
 def base() -> VideoRecipe:
     """The small paper-like recipe: 9.9M of base and 2.3M of view-time delta, 8 views x 13 frames of 128 x 128."""
-    muon = OptimiserConfig("muon", lr=2e-3, muon_lr=0.02, warmup=200, decay=0.5)
+    muon = OptimiserConfig(kind="muon", lr=2e-3, muon_lr=0.02, warmup=200, decay=0.5)
     return VideoRecipe(
         name="base",
         scales="9.9M instead of 11B parameters, pixels instead of an autoencoder's latents, 13 frames of 128 x 128 "
@@ -64,12 +64,12 @@ def base() -> VideoRecipe:
         text="small",
         stages=(
             VideoStage(
-                "base",
-                "videos",
+                name="base",
+                data="videos",
                 steps=6000,
                 batch=64,
                 trains="all",
-                mixture=MixtureConfig(_worlds(1, 13, (128, 128)), curriculum_steps=3000),
+                mixture=MixtureConfig(worlds=_worlds(1, 13, (128, 128)), curriculum_steps=3000),
                 optimiser=muon,
             ),
             _grid_stage("short", 3000, 16, (8, 5, (128, 128)), muon, curriculum=3000),
@@ -81,11 +81,11 @@ def base() -> VideoRecipe:
 
 def mini() -> VideoRecipe:
     """What ships, for two CPU cores: 2.0M parameters, 4 views x 9 frames of 64 x 64."""
-    muon = OptimiserConfig("muon", lr=1e-3, muon_lr=0.015, warmup=30)
+    muon = OptimiserConfig(kind="muon", lr=1e-3, muon_lr=0.015, warmup=30)
     settling = replace(muon, warmup=0, decay=1.0)
     # Hours of a CPU teach completion, not invention: cells are always given, and few scenes stand still.
     wide = MixtureConfig(
-        _worlds(4, 9, (64, 64), arc_deg=(5.0, 35.0)),
+        worlds=_worlds(4, 9, (64, 64), arc_deg=(5.0, 35.0)),
         shares=(0.5, 0.3, 0.15, 0.05),
         pattern_shares=(0.6, 0.2, 0.2, 0.0),
     )
@@ -95,8 +95,18 @@ def mini() -> VideoRecipe:
         "phase that trains every parameter, because hours of two cores do not make a base worth freezing",
         model=_own_model(heads=4, head_width=32, layers=6, ffn=384, text_dim=32),
         stages=(
-            VideoStage("grids", "grids", 650, 8, "all", replace(wide, curriculum_steps=350), muon),
-            VideoStage("settle", "grids", 1150, 8, "all", wide, settling),
+            VideoStage(
+                name="grids",
+                data="grids",
+                steps=650,
+                batch=8,
+                trains="all",
+                mixture=replace(wide, curriculum_steps=350),
+                optimiser=muon,
+            ),
+            VideoStage(
+                name="settle", data="grids", steps=1150, batch=8, trains="all", mixture=wide, optimiser=settling
+            ),
         ),
         loop=LoopConfig(micro_batch=8, ema=0.99, checkpoint_every=100, sample_every=500, plot_every=50, piece_mb=15),
     )
@@ -104,15 +114,17 @@ def mini() -> VideoRecipe:
 
 def tiny() -> VideoRecipe:
     """For tests: seconds, and nothing learnt."""
-    plain = OptimiserConfig("muon", lr=3e-3, warmup=2)
-    size = MixtureConfig(_worlds(3, 5, (16, 16), antialias=False, photo_textures=False))
+    plain = OptimiserConfig(kind="muon", lr=3e-3, warmup=2)
+    size = MixtureConfig(worlds=_worlds(3, 5, (16, 16), antialias=False, photo_textures=False))
     return VideoRecipe(
         name="tiny",
         scales="everything",
         model=_own_model(heads=2, head_width=24, layers=2, ffn=96, text_dim=32),
         stages=(
-            VideoStage("base", "videos", 4, 4, "all", size, plain),
-            VideoStage("grids", "grids", 6, 4, "arrangement", size, plain),
+            VideoStage(name="base", data="videos", steps=4, batch=4, trains="all", mixture=size, optimiser=plain),
+            VideoStage(
+                name="grids", data="grids", steps=6, batch=4, trains="arrangement", mixture=size, optimiser=plain
+            ),
         ),
         loop=LoopConfig(
             micro_batch=2,
@@ -136,8 +148,10 @@ def _grid_stage(
     optimiser: OptimiserConfig,
     curriculum: int = 0,
 ) -> VideoStage:
-    data = MixtureConfig(_worlds(*size), curriculum_steps=curriculum)
-    return VideoStage(name, "grids", steps, batch, "arrangement", data, optimiser)
+    data = MixtureConfig(worlds=_worlds(*size), curriculum_steps=curriculum)
+    return VideoStage(
+        name=name, data="grids", steps=steps, batch=batch, trains="arrangement", mixture=data, optimiser=optimiser
+    )
 
 
 def _worlds(views: int, frames: int, size: tuple[int, int], **changes: Any) -> WorldConfig:

@@ -1,4 +1,4 @@
-"""The video model as a task: rectified flow over the cells that are to be made.
+"""The video model as a task: rectified flow over the cells that are not known.
 
 Source: 4Real-Video-V2, section 3.1 "Training"; 4Real-Video, sections 3.1 and 3.3.
 """
@@ -54,7 +54,7 @@ class VideoTask:
             self.model.enable_gradient_checkpointing()
         self.shift = recipe.shift or self.generator.shift
 
-    # ---- what the loop asks --------------------------------------------------------------------
+    # ---- called by the loop --------------------------------------------------------------------
 
     def blocks(self) -> list[nn.Module]:
         return [*self.model.blocks, *(self.model.cross_view or ())]
@@ -100,7 +100,7 @@ class VideoTask:
         kind = self.model.config["prediction"]
         # One by one, so that a sample counts alike in every batch and on every process.
         parts = zip(*(part.split(1) for part in (prediction, clean, noise, sigmas, known)), strict=True)
-        each = [flow_loss(said, kind, x, eps, sigma, given) for said, x, eps, sigma, given in parts]
+        each = [flow_loss(predicted, kind, x, eps, sigma, given) for predicted, x, eps, sigma, given in parts]
         return {"loss": torch.stack(each).mean()}
 
     @torch.no_grad()
@@ -113,12 +113,12 @@ class VideoTask:
         for number in range(SHOWN_WORLDS):
             truth = render_worlds([make_world(config, HELD_OUT_SEEDS + number)], self.device)[0].grid.to("cpu")
             given = truth.with_known("column" if single else "cross")
-            made = self._completed(given)
-            pair = made.frames[~given.known], truth.frames[~given.known]
+            generated = self._completed(given)
+            pair = generated.frames[~given.known], truth.frames[~given.known]
             scores["psnr"].append(psnr(*pair).mean())
             scores["psnr_moving"].append(psnr(*pair, moving_mask(truth.frames)[~given.known]).nanmean())
             if folder is not None and write_sheet is not None:
-                write_sheet(folder / f"world-{number}-made.png", made)
+                write_sheet(folder / f"world-{number}-generated.png", generated)
                 write_sheet(folder / f"world-{number}-true.png", truth)
         prefix = "video_" if single else ""
         return {prefix + name: float(torch.stack(values).nanmean()) for name, values in scores.items()}
@@ -179,8 +179,8 @@ class VideoTask:
             return encoder.encode(words).to(self.device), None
         kinds = [sample.kind for sample in samples]
         if not self.generator.attends_separately:
-            told = [_told(word, kind) for word, kind in zip(words, kinds, strict=True)]
-            return encoder.encode(told).to(self.device), None
+            prompts = [_prompt(word, kind) for word, kind in zip(words, kinds, strict=True)]
+            return encoder.encode(prompts).to(self.device), None
         moving = [prompt_for(word, "dynamic") if word else "" for word in words]
         still = [prompt_for(word, "freeze_time") if word else "" for word in words]
         return encoder.encode(moving).to(self.device), encoder.encode(still).to(self.device)
@@ -204,7 +204,7 @@ class VideoTask:
         return complete_grid(self.generator, given, read, settings, noise)
 
 
-def _told(caption: str, kind: str) -> str:
+def _prompt(caption: str, kind: str) -> str:
     """A single video's prompt names its mode; a grid's does not, because it has both."""
     return prompt_for(caption, kind) if caption and kind in MODES else caption  # pyright: ignore[reportArgumentType]
 
@@ -227,4 +227,6 @@ def new_generator(recipe: VideoRecipe) -> ViewTimeGenerator:
         transformer = ViewTimeTransformer(**recipe.model)
     frames, pixels = recipe.tubelet
     text: TextEncoder = SmallTextEncoder() if recipe.text == "small" else NoTextEncoder(recipe.model["text_dim"])
-    return ViewTimeGenerator(transformer, PixelTubelets(frames, pixels), text, shift=recipe.shift)
+    return ViewTimeGenerator(
+        transformer=transformer, codec=PixelTubelets(frames, pixels), text_encoder=text, shift=recipe.shift
+    )

@@ -30,15 +30,14 @@ from fourreal.video.split_time import each_way, parts_of
 from fourreal.video.transformer import DRAFTED, KNOWN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadPrompt:
-    """A prompt as the transformer gets it, on the CPU.
+    """A prompt as input of the transformer, on the CPU.
 
     Attributes:
-        prompt: the words.
         text, freeze_text: embeddings; the second for passes across views, where the model has any.
         without: embedding of the negative prompt.
-        mode: which kind of single video is wanted; None for a whole grid.
+        mode: kind of a single video; None for a whole grid.
     """
 
     prompt: str
@@ -59,7 +58,7 @@ def read_prompt(
     """Encode a prompt once, for all windows and parts of a job.
 
     Args:
-        whole_grid: False for a single video, whose `mode` is then dynamic unless said otherwise.
+        whole_grid: False for a single video, whose `mode` is dynamic by default.
 
     Raises:
         InputError: the model has no text encoder and the prompt is not empty.
@@ -71,7 +70,13 @@ def read_prompt(
     with on_device(model.text_encoder, settings.device, settings.offload) as encoder:
         text = encoder.encode(wanted).cpu()
     single = (mode or "dynamic") if has_modes and not whole_grid else None
-    return ReadPrompt(prompt, text[:1], text[2:3] if len(wanted) == 3 else None, text[1:2], single)
+    return ReadPrompt(
+        prompt=prompt,
+        text=text[:1],
+        freeze_text=text[2:3] if len(wanted) == 3 else None,
+        without=text[1:2],
+        mode=single,
+    )
 
 
 def complete_grid(
@@ -82,7 +87,7 @@ def complete_grid(
     generator: torch.Generator,
     progress: Progress = silent,
 ) -> VideoGrid:
-    """`generate` without its checks and with the prompt already read: what windows share."""
+    """`generate` for one window, without its checks and with the prompt already read."""
     if bool(grid.known.all()):
         return grid
     stride = model.codec.temporal_stride
@@ -105,7 +110,7 @@ def _complete_part(
     generator: torch.Generator,
     progress: Progress,
 ) -> Float[Tensor, "V T 3 H W"]:
-    """Frames of a grid whose known cells can condition where they stand."""
+    """Frames of a grid whose known cells can condition at their own times."""
     if bool(grid.known.all()):
         return grid.frames
     with on_device(model.codec, settings.device, settings.offload) as codec:
@@ -139,7 +144,7 @@ def _draft_latents(
 
 
 class _Denoiser:
-    """The velocity of a grid's latents at a noise level, with everything else held fixed."""
+    """The velocity of a grid's latents at a noise level, all other inputs fixed."""
 
     def __init__(
         self,
@@ -179,7 +184,7 @@ class _Denoiser:
         def predict(with_text: bool, with_references: bool) -> Tensor:
             given = with_references and self.references is not None
             with computing(self.settings.compute_type, self.device):
-                said = self.transformer(
+                predicted = self.transformer(
                     noisy,
                     TIMESTEPS * sigmas,
                     self.text if with_text else self.without,
@@ -188,7 +193,7 @@ class _Denoiser:
                     freeze_text=self.freeze_text if with_text else None,
                     mode=self.mode,
                 )
-            return to_velocity(said.float(), self.kind, latents, sigmas)
+            return to_velocity(predicted.float(), self.kind, latents, sigmas)
 
         velocity = guided(predict, self.guidance)
         return torch.where(self.known[:, :, None, :, None, None], self.known_velocity, velocity)

@@ -26,7 +26,7 @@ FREEZE_TIME = "freeze time. The camera moves slowly around the scene while every
 
 
 def prompt_for(prompt: str, mode: ContextMode) -> str:
-    """A prompt that tells a released base model which kind of video is wanted."""
+    """The prompt with the phrase that makes a released base model generate this kind of video."""
     return f"{prompt} {STATIC_SHOT if mode == 'dynamic' else FREEZE_TIME}".strip()
 
 
@@ -59,7 +59,7 @@ def _patches(patch_embedding: nn.Module, latents: Float[Tensor, "B V C t h w"]) 
 
 
 class ContextTokens(nn.Module):
-    """One learned token per mode, set beside the text: how our own base models tell the two kinds of video apart.
+    """One learned token per mode, set beside the text: the input that selects the kind of video in our own base models.
 
     Source: 4Real-Video, section 3.1 ("each group is associated with a unique context embedding").
     """
@@ -88,31 +88,3 @@ class ContextTokens(nn.Module):
         else:
             chosen = self.tokens[MODES.index(mode)].expand(batch, 1, -1)
         return torch.cat([text, chosen.type_as(text)], dim=1)
-
-
-def drop_conditions(
-    batch: int, probability: float, generator: torch.Generator, device: torch.device | None = None
-) -> Bool[Tensor, "B"]:
-    """For which samples of a training batch a condition is left out; called once for text and once for references.
-
-    Guidance at sampling compares with and without, separately for text and references, so both must be met in
-    training without. Source: 4Real-Video-V2, appendix B "Classifier-Free Guidance".
-    """
-    return (torch.rand(batch, generator=generator, device=generator.device) < probability).to(device)
-
-
-def keep_conditions(
-    text: Float[Tensor, "B M K"],
-    known: Bool[Tensor, "B V t"],
-    *,
-    without_text: Bool[Tensor, "B"],
-    without_references: Bool[Tensor, "B"],
-    null_text: Float[Tensor, "M K"] | None = None,
-) -> tuple[Float[Tensor, "B M K"], Bool[Tensor, "B V t"]]:
-    """Text and reference mask with the dropped samples emptied.
-
-    Args:
-        null_text: embedding of the empty prompt; zeros when left out.
-    """
-    empty = torch.zeros_like(text[0]) if null_text is None else null_text.type_as(text)
-    return torch.where(without_text[:, None, None], empty, text), known & ~without_references[:, None, None]

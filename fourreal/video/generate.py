@@ -48,7 +48,7 @@ def generate(
     """Fill in every cell of a grid that is not known; known cells stay bit for bit.
 
     Any pattern of known cells works: a row, a column, a cross, blocks, none. A column that all views
-    know at a later time is served by running time outward from it. The transformer and the codec never see
+    know at a later time is generated from in both directions. The transformer and the codec never see
     more than a window.
 
     Args:
@@ -59,7 +59,7 @@ def generate(
         InputError: the window does not fit the model or the machine or cannot slide, the weights were not
             trained for it, a prompt or guidance without its counterpart, or NaN while sampling.
     """
-    if bool(grid.known.all()):
+    if bool(grid.validated().known.all()):
         return grid
     window = window or default_window(model, grid, settings)
     several = window.views < grid.num_views or window.frames < grid.num_times
@@ -88,7 +88,7 @@ def generate(
 
     frames_done = each_way(grid, stride, slide)
     frames_done = torch.where(grid.known[:, :, None, None, None], grid.frames, frames_done)
-    return VideoGrid.complete(frames_done, grid.seconds, grid.cameras)
+    return VideoGrid.complete(frames_done, grid.seconds, grid.cameras).validated()
 
 
 def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: GenerationSettings) -> WindowSize:

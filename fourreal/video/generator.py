@@ -41,7 +41,7 @@ DraftUse = Literal["alone", "reference"]
 none. reference: the transformer is given it and answers for every cell."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViewTimeGenerator:
     """All that `generate` needs.
 
@@ -151,7 +151,7 @@ class ViewTimeGenerator:
 
     @property
     def attends_separately(self) -> bool:
-        """The arrangement has passes across views, which may be told of a scene that stands still."""
+        """The arrangement has passes across views, whose prompt may ask for a scene that stands still."""
         return self.transformer.config["arrangement"] != "fused"
 
     @property
@@ -171,7 +171,7 @@ class ViewTimeGenerator:
 
 
 def read_training_size(folder: Path) -> GridShape | None:
-    """What a model folder says about its training grids; no weight is read. Raises InputError when it is damaged."""
+    """The training grids recorded in a model folder; no weight is read. Raises InputError when it is damaged."""
     file = folder / "model_index.json"
     index = read_json(file) if file.is_file() else {}
     values = index.get("training_size") if isinstance(index, dict) else None

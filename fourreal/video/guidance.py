@@ -1,7 +1,7 @@
 """Classifier-free guidance over two conditions, the text and the reference cells.
 
 With both references given, guidance changes little and one pass a step suffices; with one it is
-essential, because the text must then decide what the references leave open.
+essential, because the text then decides what the references leave open.
 
 Source: 4Real-Video-V2, appendix B "Sampling Strategy and Classifier-Free Guidance".
 """
@@ -37,9 +37,9 @@ class Guidance:
 
 
 def choose_guidance(text: float | None, references: float, *, prompt: str, known: Bool[Tensor, "V t"]) -> Guidance:
-    """Fill in the text scale where none was asked for, and refuse scales that have nothing to act on.
+    """Fill in the text scale where it is None, and refuse scales without a condition to guide by.
 
-    Left open, it is off with a row and a column known or without a prompt, and `ESSENTIAL` otherwise.
+    By default it is off with a row and a column known or without a prompt, and `ESSENTIAL` otherwise.
 
     Args:
         known: which latents serve as references.
@@ -64,7 +64,7 @@ def guided(predict: Callable[[bool, bool], Tensor], guidance: Guidance) -> Tenso
 
     Args:
         predict: of (with text, with references). Called once for the full condition and once more
-            for each condition that is guided by, with that condition alone left out.
+            for each guided condition, with that condition alone left out.
     """
     full = predict(True, True)
     result = full

@@ -38,7 +38,7 @@ _PRESET_OF_RELEASED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodecCost:
     """What encoding and decoding a pixel of one frame costs.
 
@@ -58,11 +58,25 @@ class CodecCost:
 
 
 # Operations and bytes counted on the meta device (tests/video/test_plan.py counts them again).
-WAN_2_1_CODEC = CodecCost(8, 4, 126_892_531, 5.0e6, 8.45e6, 20_000.0)
-WAN_2_2_CODEC = CodecCost(16, 4, 704_688_668, 3.5e6, 18.4e6, 22_000.0)
+WAN_2_1_CODEC = CodecCost(
+    spatial_stride=8,
+    temporal_stride=4,
+    parameters=126_892_531,
+    encode_flops=5.0e6,
+    decode_flops=8.45e6,
+    bytes_per_pixel=20_000.0,
+)
+WAN_2_2_CODEC = CodecCost(
+    spatial_stride=16,
+    temporal_stride=4,
+    parameters=704_688_668,
+    encode_flops=3.5e6,
+    decode_flops=18.4e6,
+    bytes_per_pixel=22_000.0,
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelShape:
     """Everything `plan_generation` reads.
 
@@ -119,7 +133,7 @@ def named_shape(name: str) -> ModelShape:
     config = transformer.config
     codecs = {48: WAN_2_2_CODEC, 16: WAN_2_1_CODEC}
     # Neither of Wan's codecs has so many channels as a block of pixels.
-    codec = codecs.get(config["out_channels"], CodecCost(PixelTubelets().spatial_stride))
+    codec = codecs.get(config["out_channels"], CodecCost(spatial_stride=PixelTubelets().spatial_stride))
     reads_umt5 = config["text_dim"] == UMT5_WIDTH
     text, tokens = (_umt5_parameters(), WAN_TOKENS) if reads_umt5 else (0, SMALL_TOKENS)
     return _shape(name, config, _count(transformer), 2.0, text, tokens, codec)
@@ -151,15 +165,15 @@ def _codec_cost(model: ViewTimeGenerator) -> CodecCost:
         # A smaller VAE of the same kind does proportionally less work.
         share = parameters / known.parameters
         return CodecCost(
-            codec.spatial_stride,
-            codec.temporal_stride,
-            parameters,
-            known.encode_flops * share,
-            known.decode_flops * share,
-            known.bytes_per_pixel * math.sqrt(share),
+            spatial_stride=codec.spatial_stride,
+            temporal_stride=codec.temporal_stride,
+            parameters=parameters,
+            encode_flops=known.encode_flops * share,
+            decode_flops=known.decode_flops * share,
+            bytes_per_pixel=known.bytes_per_pixel * math.sqrt(share),
         )
     assert isinstance(codec, PixelTubelets)
-    return CodecCost(codec.spatial_stride, codec.temporal_stride)
+    return CodecCost(spatial_stride=codec.spatial_stride, temporal_stride=codec.temporal_stride)
 
 
 def _shape(

@@ -25,14 +25,14 @@ from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import latent_times
 from fourreal.video.hardware import DeviceSpec
 from fourreal.video.model_shape import ModelShape
-from fourreal.video.settings import Offload
+from fourreal.video.settings import DEFAULTS, Offload
 
 GB = 1e9
 RESERVE = 0.92
 """Share of a device's memory that can be planned with; the rest is the driver's and fragmentation's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GenerationPlan:
     """The cost of one generation.
 
@@ -41,7 +41,7 @@ class GenerationPlan:
         pass_flops: operations of one network evaluation.
         passes: network evaluations in all, steps times those per step.
         weights_gb, text_gb, codec_gb: of transformer, text encoder and codec.
-        activations_gb: peak beside the weights.
+        activations_gb: peak in addition to the weights.
         peak_gb: on the device, given `offload`.
         seconds: estimate.
         problems: why it cannot run; empty when it can.
@@ -80,9 +80,9 @@ def plan_generation(
     grid: GridShape,
     device: DeviceSpec,
     *,
-    steps: int = 16,
+    steps: int = DEFAULTS.steps,
     passes_per_step: int = 1,
-    offload: Offload = "none",
+    offload: Offload = DEFAULTS.offload,
 ) -> GenerationPlan:
     """The cost of generating a grid in one piece.
 

@@ -21,7 +21,7 @@ ViewPositions = Literal["stride", "sum", "learned"]
 """How the view enters the position of a token.
 
 stride: (v, t, y, x) -> (v * t_max + t, y, x), the flattened grid as one long video; the papers' choice.
-sum: -> (v + t, y, x); views and times are told apart by the given frames only.
+sum: -> (v + t, y, x); only the given frames distinguish views and times.
 learned: -> (t, y, x), and a learned embedding of v is added to queries and keys.
 """
 

@@ -1,6 +1,6 @@
 """One video from a prompt, with or without its first frame: the rows and columns a grid starts from.
 
-The same transformer that completes grids, used on a single row (V = 1). How a first frame enters
+The same transformer that completes grids, used on a single row (V = 1). How a first frame is an input
 depends on the base model: as a reference like any known cell; pasted as a clean latent at diffusion
 time 0 (Wan 2.2 TI2V); or as further input channels with a CLIP embedding (Wan image-to-video).
 
@@ -34,7 +34,7 @@ from fourreal.video.weights import require_trained
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """What a single video should be.
+    """A single video to generate.
 
     Attributes:
         mode: freeze_time: a camera moves through a scene that stands still. dynamic: the scene moves.
@@ -58,7 +58,7 @@ def generate_video(
 ) -> Float[Tensor, "T 3 H W"]:
     """A single video; its first frame is the given one, bit for bit.
 
-    Released models are told the mode by words added to the prompt, our own by a context token.
+    The mode is a sentence added to the prompt of released models, and a context token of our own.
 
     Raises:
         InputError: the base model cannot start from a frame, or cannot start without one; or as `generate`.
@@ -103,7 +103,7 @@ def _from_frame(
     settings: GenerationSettings,
     progress: Progress,
 ) -> Float[Tensor, "T 3 H W"]:
-    """A video from a frame on a base model with its own way to take one."""
+    """A video from a frame, with a base model that takes it pasted or as channels."""
     channels = base.first_frame == "channels"
     frames = padded_times(request.frames, base.codec.temporal_stride)
     clip = torch.full((1, frames, *first_frame.shape), 0.5)
@@ -137,7 +137,7 @@ def _embed_image(
         return None
     if config["pos_embed_seq_len"] is not None:
         raise InputError(
-            "this base model wants a first and a last frame; use an image-to-video one with the first only"
+            "this base model needs a first and a last frame; use an image-to-video one with the first only"
         )
     if base.image_encoder is None:
         raise InputError("this base model reads its first frame with CLIP, but the folder has no image_encoder")
@@ -183,9 +183,9 @@ class _FirstFrameDenoiser:
 
         def predict(with_text: bool, _: bool) -> Tensor:
             with computing(self.settings.compute_type, self.device):
-                said = self.transformer(
+                predicted = self.transformer(
                     given.to(self.dtype), times, self.text if with_text else self.without, image=self.image
                 )
-            return to_velocity(said.float(), self.transformer.config["prediction"], latents, sigmas)
+            return to_velocity(predicted.float(), self.transformer.config["prediction"], latents, sigmas)
 
         return guided(predict, self.guidance)

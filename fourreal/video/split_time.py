@@ -1,4 +1,4 @@
-"""A freeze-time column at a later time: time is run outward from it, in both directions.
+"""A freeze-time column at a later time: the grid is split there and generated in both directions.
 
 A causal latent holds one frame at the first time only; a single frame later lies in a latent with
 three others and cannot condition it. So the grid is split at the column, the earlier part is
@@ -18,7 +18,7 @@ from fourreal.video.codec import latent_known
 
 
 def freeze_time_column(known: Bool[Tensor, "V T"], stride: int = 4) -> int | None:
-    """The first column that all views know but that cannot condition where it stands, if there is one.
+    """The first column that all views know but that cannot condition at its own time, if there is one.
 
     None when the first column is wholly known, since everything can then start from it.
     """
@@ -45,7 +45,7 @@ def split_at(grid: VideoGrid, column: int) -> tuple[VideoGrid, VideoGrid]:
 
 
 def parts_of(grid: VideoGrid, stride: int) -> tuple[VideoGrid, ...]:
-    """What has to be completed: the grid itself, or both parts of it where it is split."""
+    """Parts to complete: the grid itself, or both parts of it where it is split."""
     column = freeze_time_column(grid.known, stride)
     if column is None:
         return (grid,)

@@ -1,17 +1,13 @@
-"""Synchronisation layers: what two token streams tell each other after every block.
+"""Synchronisation layers: what two token streams exchange after every block.
 
 One stream has attended across the views of a time, the other across the times of a view; they describe the same
 grid and must come to agree. (V1 writes them x^v and x^t, and swaps the two between its text and its Figure 2; here
 they are called by what they attended across.)
 
-Source: 4Real-Video, sections 3.2.3-3.2.4 (Eqs. 8-10), section 7 (Eqs. 12-13), Figure 3.
+Source: 4Real-Video, sections 3.2.3-3.2.4 (Eqs. 8-10), section 7 (Eqs. 12-13).
 """
 
 from __future__ import annotations
-
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -139,63 +135,3 @@ class Synchronisation(nn.Module):
         if self.time is None:
             return time.new_zeros(*time.shape[:2], 2, time.shape[-1])
         return self.time(nn.functional.silu(time)).unflatten(-1, (2, -1))
-
-
-@dataclass(frozen=True)
-class SyncMeasure:
-    """One sync layer at work. Source: 4Real-Video, Figure 3 (a) and (b).
-
-    Attributes:
-        layer: counted from 0.
-        views_update, times_update: |x - y| / |y|, how much the stream across views (times) was moved.
-        similarity: mean cosine between the two streams' tokens behind the layer.
-    """
-
-    layer: int
-    views_update: float
-    times_update: float
-    similarity: float
-
-
-@dataclass
-class SyncLog:
-    """What `record_sync` collected, in the order the layers ran."""
-
-    measures: list[SyncMeasure] = field(default_factory=list)
-
-    def mean_by_layer(self) -> list[SyncMeasure]:
-        """The mean over all recorded passes, one entry per layer: the curves of Figure 3."""
-        by_layer: dict[int, list[SyncMeasure]] = {}
-        for measure in self.measures:
-            by_layer.setdefault(measure.layer, []).append(measure)
-        return [
-            SyncMeasure(
-                layer,
-                sum(m.views_update for m in passes) / len(passes),
-                sum(m.times_update for m in passes) / len(passes),
-                sum(m.similarity for m in passes) / len(passes),
-            )
-            for layer, passes in sorted(by_layer.items())
-        ]
-
-
-@contextlib.contextmanager
-def record_sync(synchronisation: Synchronisation) -> Iterator[SyncLog]:
-    """Measure every sync layer while the block runs. Source: 4Real-Video, Figure 3."""
-    log = SyncLog()
-
-    def hook_for(layer: int):
-        def measure(module: nn.Module, before: tuple[Tensor, ...], after: Streams) -> None:
-            with torch.no_grad():
-                updates = [float((x - y).norm() / y.norm()) for x, y in zip(after, before[:2], strict=True)]
-                similarity = torch.cosine_similarity(after[0].float(), after[1].float(), dim=-1).mean()
-            log.measures.append(SyncMeasure(layer, updates[0], updates[1], float(similarity)))
-
-        return measure
-
-    handles = [module.register_forward_hook(hook_for(i)) for i, module in enumerate(synchronisation.layers)]
-    try:
-        yield log
-    finally:
-        for handle in handles:
-            handle.remove()

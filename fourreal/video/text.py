@@ -2,7 +2,7 @@
 
 Every encoder returns a fixed number of tokens, because the Wan transformers attend to all of them
 without a mask: a prompt's own tokens come first, the rest are zeros. Longer prompts are cut and
-the user is told. Text of any language goes in; the small encoder was trained on English.
+a note is given. Text of any language goes in; the small encoder was trained on English.
 """
 
 from __future__ import annotations

@@ -87,10 +87,10 @@ class ViewTimeTransformer(WanTransformer3DModel):
         query_gain, key_gain: initial gain of the RMS norms of queries and keys; above 1 lets a small new
             model form sharp matches early. Without effect on loaded weights.
         context_tokens: learned tokens for freeze-time and dynamic videos beside the text (V1, section 3.1).
-        gate: the output takes over, value by value, as much of the references as learned gates say, and a new model
-            says nothing else yet; for small pixel models, whose tokens are narrower than the patches they stand for.
+        gate: the output takes over, value by value, as much of the references as learned gates allow, and a new model
+            outputs nothing else; for small pixel models, whose tokens are narrower than the patches they stand for.
         tubelet: frames, and pixels along each side, that the channels of a latent hold (`PixelTubelets`). Gates of a
-            model that is told so also weigh what single pixels of the references show.
+            model with a tubelet also weigh what single pixels of the references show.
         trained: what the weights are good for.
     """
 
@@ -372,7 +372,7 @@ def _check_gate(
     frames, side = tubelet
     if not gate or tuple(patch) != (1, 1, 1) or channels != 3 * frames * side**2:
         raise InputError(
-            "a model that is told its tubelet needs a gate, patches of (1, 1, 1) and latents of 3 x frames x side x "
+            "a model with a tubelet needs a gate, patches of (1, 1, 1) and latents of 3 x frames x side x "
             f"side channels; got gate={gate}, patch {tuple(patch)} and {channels} channels for {tuple(tubelet)}"
         )
 

@@ -1,7 +1,7 @@
 """Loading and saving view-time models: full checkpoints, and deltas with only the tensors that trained.
 
 Weights are safetensors with a JSON config beside them. Nobody has published view-time weights for Wan: a model
-knows what its weights were trained for, and generation refuses weights that were not trained for it.
+records what its weights were trained for, and generation refuses weights that were not trained for it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DELTA_CONFIG = "view_time.json"
 _SHAPE_KEYS = ("num_layers", "num_attention_heads", "attention_head_dim", "ffn_dim", "in_channels", "out_channels")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeltaConfig:
     """What a view-time delta must be laid over, and how the result runs.
 
@@ -113,7 +113,9 @@ def save_delta(folder: str | Path, model: ViewTimeTransformer, *, overwrite: boo
     if not tensors:
         raise InputError(f"the arrangement '{model.config['arrangement']}' trains nothing, so it has no delta to save")
     keys = ("arrangement", "view_positions", "t_max", "rope_theta", "prediction", "reference_conditioning", "trained")
-    config = DeltaConfig(_base_shape(model), _fingerprint(model), **{key: model.config[key] for key in keys})
+    config = DeltaConfig(
+        base_shape=_base_shape(model), base_fingerprint=_fingerprint(model), **{key: model.config[key] for key in keys}
+    )
     with atomic_folder(folder, overwrite=overwrite) as partial:
         save_file(tensors, partial / DELTA_WEIGHTS)
         save_config(partial / DELTA_CONFIG, config)

@@ -1,6 +1,6 @@
 """The live viewer: a scene, its cameras and its grid in a browser, moment by moment.
 
-Listens on this machine only unless told otherwise. Coordinates are those of a `ViewerFrame`; click a
+Listens on this machine only by default. Coordinates are those of a `ViewerFrame`; click a
 camera to look through it.
 """
 

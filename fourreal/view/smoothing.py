@@ -1,6 +1,6 @@
-"""Closing the gaps that open when a scene is looked at in more pixels than it was made from.
+"""Closing the gaps that open when a scene is rendered in more pixels than its input frames have.
 
-Rendering widens every Gaussian by `eps2d` square pixels. A scene made at 200 pixels leans on that: at
+Rendering widens every Gaussian by `eps2d` square pixels. A scene made at 200 pixels depends on that: at
 1000 pixels the same widening is five times smaller in the scene, and pixel-sized discs come apart into
 dots. Here the widening of the *input* pixels is put into the Gaussians themselves, each by the
 footprint of a pixel of the camera that saw it best.

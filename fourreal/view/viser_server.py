@@ -41,7 +41,7 @@ def stop_server(server: viser.ViserServer) -> None:
 
 
 def set_first_look(server: viser.ViserServer, viewer_frame: ViewerFrame) -> None:
-    """Put the viewer's camera where the viewer frame says, its up the viewer frame's."""
+    """Set the viewer's camera and up direction from the viewer frame."""
     up = viewer_frame.up.numpy()
     server.scene.set_up_direction(up)
     camera = server.initial_camera

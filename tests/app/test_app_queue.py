@@ -112,7 +112,7 @@ def test_a_ticket_sees_what_a_run_tells(queue: JobQueue) -> None:
     assert views[0].stages[-1].seconds_left is None, "no pace is known after one report"
     assert views[2].stages[-1].seconds_left is not None
     end = job.view()
-    assert [(stage.name, stage.status) for stage in end.stages] == [("import", "kept"), ("generate", "made")]
+    assert [(stage.name, stage.status) for stage in end.stages] == [("import", "kept"), ("generate", "finished")]
     assert end.notes == ("mind this",)
 
 

@@ -87,7 +87,7 @@ def test_a_clip_becomes_files_to_take_away(
     assert made.phase == "finished", made.error
     assert [(s.name, s.status) for s in made.stages] == [
         ("import", "kept"),
-        *[(name, "made") for name in ("generate", "reconstruct", "render", "page", PACK)],
+        *[(name, "finished") for name in ("generate", "reconstruct", "render", "page", PACK)],
     ]
     found = {name: find_result(session.folder, name) for name in FOLDER_OF}
     assert all(found.values()), found

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fourreal.cli.__main__ import main
-from fourreal.cli.evaluated_models import Sampling, find_generator, training_size
+from fourreal.cli.evaluated_models import find_generator, training_size
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
@@ -22,6 +22,7 @@ from fourreal.recon.weights import save_model
 from fourreal.video.codec import PixelTubelets
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import tiny
+from fourreal.video.settings import GenerationSettings
 from fourreal.video.text import NoTextEncoder
 from fourreal.video.transformer import ViewTimeTransformer
 
@@ -53,13 +54,15 @@ def tiny_generator(trained: str = "grid") -> ViewTimeGenerator:
     torch.manual_seed(5)
     config = {**tiny(), "in_channels": 768, "out_channels": 768, "patch_size": (1, 1, 1), "prediction": "sample"}
     transformer = ViewTimeTransformer(**config, trained=trained).eval()
-    return ViewTimeGenerator(transformer, PixelTubelets(), NoTextEncoder(config["text_dim"]), shift=3.0)
+    return ViewTimeGenerator(
+        transformer=transformer, codec=PixelTubelets(), text_encoder=NoTextEncoder(config["text_dim"]), shift=3.0
+    )
 
 
 def test_a_generator_is_measured_at_its_training_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     size = GridShape(views=3, frames=5, height=24, width=32, arc_deg=(5.0, 35.0))
     replace(tiny_generator(), training_size=size).save_pretrained(tmp_path / "little" / "model")
-    common = "--scenes 2 --steps 2 --no-perceptual --beside copy-view change-add".split()
+    common = "--scenes 2 --steps 2 --no-perceptual --baselines copy-view change-add".split()
     run("evaluate", "worlds", "--model", tmp_path / "little" / "model", "--out", tmp_path / "out", *common)
     printed = capsys.readouterr().out
     assert "PSNR (moving)" in printed
@@ -69,8 +72,8 @@ def test_a_generator_is_measured_at_its_training_size(tmp_path: Path, capsys: py
     size = {name: document["settings"][name] for name in ("views", "frames", "height", "width")}
     assert size == {"views": 3, "frames": 5, "height": 24, "width": 32}
     assert document["settings"]["arc_deg"] == [5.0, 35.0]
-    assert document["arms"]["little"]["steps"] == 2
-    assert len(document["arms"]["little"]["weights"]) == 16
+    assert document["methods"]["little"]["steps"] == 2
+    assert len(document["methods"]["little"]["weights"]) == 16
     assert list(document["scores"]) == ["little", "copy-view", "change-add"]
     assert (tmp_path / "out" / "bars.png").is_file()
 
@@ -81,7 +84,9 @@ def test_other_weights_are_told_apart(tmp_path: Path) -> None:
     with torch.no_grad():
         next(first.transformer.parameters()).add_(1e-3)
     first.save_pretrained(tmp_path / "b")
-    one, same, other = (find_generator(str(tmp_path / name), Sampling()).identity["weights"] for name in "aab")
+    one, same, other = (
+        find_generator(str(tmp_path / name), GenerationSettings()).identity["weights"] for name in "aab"
+    )
     assert one == same != other
 
 

@@ -186,3 +186,4 @@ def test_impossible_cameras_are_refused(world_to_cam, intrinsics, size, says) ->
         object.__setattr__(unchecked, name, value)
     with pytest.raises(InputError, match=says):
         unchecked.__post_init__()
+        unchecked.validated()

@@ -43,3 +43,20 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"), locked(tmp_path / "file" / "inside"):
         pass
+
+
+def test_a_lock_that_is_a_symbolic_link_is_refused_and_its_target_untouched(tmp_path: Path) -> None:
+    target = tmp_path / "diary.txt"
+    target.write_text("kept")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(target)
+    with pytest.raises(InputError, match="symbolic link"), locked(tmp_path / "run"):
+        pass
+    assert target.read_text() == "kept"
+
+
+def test_a_lock_file_with_content_is_not_truncated(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("kept")
+    with locked(tmp_path):
+        pass
+    assert (tmp_path / ".lock").read_text() == "kept"

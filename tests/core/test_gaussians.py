@@ -55,7 +55,7 @@ def test_impossible_gaussians_are_refused(name: str, value: torch.Tensor, says: 
     good = some()
     values = {key: getattr(good, key) for key in ("means", "quats_wxyz", "scales", "opacities", "sh")} | {name: value}
     with pytest.raises(InputError, match=says):
-        Gaussians(**values)
+        Gaussians(**values).validated()
 
 
 def test_an_empty_set_is_a_set() -> None:
@@ -76,7 +76,7 @@ def test_a_sequence_answers_with_the_nearest_step() -> None:
 def test_impossible_sequences_are_refused() -> None:
     steps = (some(), some())
     with pytest.raises(InputError, match="strictly increasing"):
-        GaussianSequence(steps, torch.tensor([1.0, 1.0]), cameras())
+        GaussianSequence(steps, torch.tensor([1.0, 1.0]), cameras()).validated()
     with pytest.raises(InputError, match="one per step"):
         GaussianSequence(steps, torch.tensor([1.0]), cameras())
     with pytest.raises(InputError, match="at least one time"):

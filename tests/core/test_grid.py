@@ -94,7 +94,7 @@ def test_impossible_grids_are_refused_in_one_sentence(change: dict, says: str) -
     full = grid()
     values = {"frames": full.frames, "known": full.known, "seconds": full.seconds, "cameras": full.cameras} | change
     with pytest.raises(InputError, match=says) as caught:
-        VideoGrid(**values)
+        VideoGrid(**values).validated()
     assert "\n" not in str(caught.value)
 
 

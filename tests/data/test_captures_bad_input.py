@@ -60,7 +60,7 @@ def test_counts_and_proportions_must_match(tmp_path: Path) -> None:
 def test_selections_must_be_there(tmp_path: Path) -> None:
     for view in range(2):
         write_pictures(tmp_path / f"v{view}", 4)
-    chosen = read_view_folders(tmp_path, None, Selection(views=(1,), times=(0, 3)))
+    chosen = read_view_folders(tmp_path, Selection(views=(1,), times=(0, 3)))
     assert chosen.grid.frames.shape[:2] == (1, 2)
     for selection, says in (
         (Selection(views=(2,)), "has 2 views; there is no view 2"),
@@ -69,11 +69,11 @@ def test_selections_must_be_there(tmp_path: Path) -> None:
         (Selection(views=()), "at least one view"),
     ):
         with pytest.raises(InputError, match=says):
-            read_view_folders(tmp_path, None, selection)
+            read_view_folders(tmp_path, selection)
     write_pictures(tmp_path / "v1", 4, size=(10, 16))
     with pytest.raises(InputError, match="give a size"):
         read_view_folders(tmp_path)
-    assert read_view_folders(tmp_path, None, Selection(size=(8, 8))).grid.image_size == (8, 8)
+    assert read_view_folders(tmp_path, Selection(size=(8, 8))).grid.image_size == (8, 8)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no folder with images"):
         read_view_folders(tmp_path / "empty")
@@ -111,7 +111,7 @@ def test_truncated_colmap_binaries(tmp_path: Path, kept: int) -> None:
     images = struct.pack("<Qi7di", 1, 1, 1, 0, 0, 0, 0, 0, 0, 1) + b"a.png\0" + struct.pack("<Q", 0)
     (tmp_path / "images.bin").write_bytes(images)
     (tmp_path / "cameras.bin").write_bytes(cameras)
-    assert [image.name for image in read_colmap_model(tmp_path)[0]] == ["a.png"]
+    assert [name for name, _ in read_colmap_model(tmp_path)[0]] == ["a.png"]
     (tmp_path / "cameras.bin").write_bytes(cameras[:kept])
     with pytest.raises(InputError, match="damaged or truncated"):
         read_colmap_model(tmp_path)
@@ -148,10 +148,10 @@ def test_realestate_text(tmp_path: Path) -> None:
     path.write_text(f"# three\n# header\n# lines\n100 {pose}\n")
     (tmp_path / "frames").mkdir()
     with pytest.raises(InputError, match="none of the 1 frames"):
-        read_realestate10k(path, tmp_path / "frames")
+        read_realestate10k(path, frames=tmp_path / "frames")
     write_image(tmp_path / "frames" / "300.png", torch.rand(3, 8, 8))
     with pytest.raises(InputError, match="frame 300 has no line"):
-        read_realestate10k(path, tmp_path / "frames")
+        read_realestate10k(path, frames=tmp_path / "frames")
 
 
 def test_qualisys(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from fourreal.cli.__main__ import main
 from fourreal.core.camera_paths import look_at, orbit
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
@@ -28,9 +29,11 @@ from fourreal.data.captures.lens import Lens
 from fourreal.data.captures.llff import read_llff, read_neural_3d_video
 from fourreal.data.captures.nvidia_dynamic import read_nvidia_dynamic
 from fourreal.data.captures.qualisys import read_pose2sim
+from fourreal.data.captures.readers import READERS, read_benchmark
 from fourreal.data.captures.realestate10k import read_realestate10k
 from fourreal.data.captures.transforms_json import read_transforms
 from fourreal.data.captures.view_folders import OrbitRig, read_view_folders
+from fourreal.files.grid_folder import load_grid
 
 HEIGHT, WIDTH, FOCAL = 96, 128, 110.0
 COLOURS = torch.eye(3)
@@ -258,7 +261,7 @@ def test_realestate10k(tmp_path: Path, size) -> None:
         numbers += cameras.world_to_cam[view, :3].flatten().tolist()
         lines.append(" ".join([str(stamp), *map(repr, numbers)]))
     (tmp_path / "clip.txt").write_text("\n".join(lines) + "\n")
-    capture = read_realestate10k(tmp_path / "clip.txt", tmp_path / "frames", Selection(size=size))
+    capture = read_realestate10k(tmp_path / "clip.txt", Selection(size=size), frames=tmp_path / "frames")
     assert capture.view_names == ("1000000", "1066734")
     assert_points_land(capture, [0])
 
@@ -271,12 +274,14 @@ def test_per_view_folders_with_an_orbit(tmp_path: Path) -> None:
     for view in range(4):
         for time in range(11):
             write_image(tmp_path / "rose" / f"eval_{view}" / f"{time}.png", film(cameras[view], time))
-    capture = read_view_folders(tmp_path / "rose", OrbitRig(azimuths, elevations, 2.0, fov), Selection(times=(2, 10)))
+    capture = read_view_folders(
+        tmp_path / "rose", Selection(times=(2, 10)), rig=OrbitRig(azimuths, elevations, 2.0, fov)
+    )
     assert capture.view_names == ("eval_0", "eval_1", "eval_2", "eval_3")
     assert_points_land(capture, [2, 10])
     assert read_view_folders(tmp_path / "rose").grid.cameras is None
     with pytest.raises(InputError, match="4 views but the rig has 2 azimuths"):
-        read_view_folders(tmp_path / "rose", OrbitRig([0.0, 90.0]))
+        read_view_folders(tmp_path / "rose", rig=OrbitRig([0.0, 90.0]))
     (tmp_path / "rose" / "eval_2" / "7.png").unlink()
     with pytest.raises(InputError, match="10 frames but eval_0 has 11"):
         read_view_folders(tmp_path / "rose")
@@ -347,7 +352,7 @@ def test_davis_has_a_foreground_and_no_camera(tmp_path: Path) -> None:
         write_image(tmp_path / "JPEGImages" / "480p" / "bear" / f"{time:05d}.jpg", image)
         marked = (image.sum(0) > 0.3).float()[None] * torch.tensor([0.5, 0.0, 0.0])[:, None, None]
         write_image(tmp_path / "Annotations" / "480p" / "bear" / f"{time:05d}.png", marked)
-    capture = read_davis(tmp_path, "bear", Selection(times=(1, 3), size=(48, 64)))
+    capture = read_davis(tmp_path / "JPEGImages/480p/bear", Selection(times=(1, 3), size=(48, 64)))
     assert capture.grid.frames.shape == (1, 2, 3, 48, 64)
     assert capture.grid.cameras is None
     assert capture.foreground is not None
@@ -355,6 +360,31 @@ def test_davis_has_a_foreground_and_no_camera(tmp_path: Path) -> None:
     assert float(inside) > 0.3 > 0.1 > float(capture.grid.frames.sum(2)[~capture.foreground].mean())
     (tmp_path / "Annotations" / "480p" / "bear" / "00004.png").unlink()
     with pytest.raises(InputError, match="4 annotations"):
-        read_davis(tmp_path, "bear")
+        read_davis(tmp_path / "JPEGImages/480p/bear")
     with pytest.raises(InputError, match="is not a folder"):
-        read_davis(tmp_path, "lion")
+        read_davis(tmp_path / "JPEGImages/480p/lion")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_says_what_it_expects(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError):
+        read_benchmark(name, tmp_path / "absent", Selection())
+
+
+def test_a_benchmark_is_imported_as_a_grid(tmp_path: Path) -> None:
+    for time in range(3):
+        write_image(tmp_path / "JPEGImages" / "480p" / "bear" / f"{time:05d}.jpg", film(rig()[0], time))
+    for view in range(2):
+        for time in range(3):
+            write_image(tmp_path / "rose" / f"eval_{view}" / f"{time}.png", film(rig()[view], time))
+    for name, path, shape in (
+        ("davis", "JPEGImages/480p/bear", (1, 2)),
+        ("view-folders", "rose", (1, 2)),
+    ):
+        benchmark = ["--benchmark", name, str(tmp_path / path), "--frames", "2", "--views", "1", "--size", "48", "64"]
+        main(["import", *benchmark, "--out", str(tmp_path / name)])
+        stored = load_grid(tmp_path / name)
+        assert stored.grid.frames.shape == (*shape, 3, 48, 64)
+        assert stored.record.source
+    with pytest.raises(SystemExit):
+        main(["import", "--benchmark", "unknown", str(tmp_path), "--out", str(tmp_path / "out")])

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import known_pattern
-from fourreal.data.mixture import GRID_KINDS, GridMixture, MixtureConfig, draw_dressing, is_physics, worlds_at
+from fourreal.data.mixture import GRID_KINDS, GridMixture, MixtureConfig, draw_references, is_physics, worlds_at
 from fourreal.data.shards import ShardMixture, read_sample, write_shards
 from fourreal.data.single_videos import VideoMixture, draw_mask
 from fourreal.data.training_grid import reversed_views, stream
 from fourreal.data.warp2d import four_point_homography, view_homographies, warp_clip
 from fourreal.data.worlds import HELD_OUT_SEEDS, tiny_worlds
 
-SMALL = MixtureConfig(replace(tiny_worlds(), frames=5, height=16, width=16, antialias=False), seed=3)
+SMALL = MixtureConfig(worlds=replace(tiny_worlds(), frames=5, height=16, width=16, antialias=False), seed=3)
 
 
 def _only(kind: str, **changes) -> MixtureConfig:
@@ -40,7 +40,7 @@ def test_kinds_patterns_and_reversal_come_in_their_shares():
     for index in range(count):
         rng = stream(3, 0, index, "kind")
         kind = GRID_KINDS[int(rng.choice(4, p=SMALL.shares))]
-        pattern, backwards = draw_dressing(SMALL, kind, 0, index)
+        pattern, backwards = draw_references(SMALL, kind, 0, index)
         kinds[kind] += 1
         reverse += backwards
         if kind != "static":

@@ -31,7 +31,15 @@ def sliding_card(shift_m: Tensor, views: int = 1) -> GridSample:
     on_card = pixels < edge[..., None, None]
     depth = torch.where(on_card, 2.0, torch.inf)
     grid = VideoGrid.complete(torch.rand(views, times, 3, *SIZE), torch.arange(times).float(), cameras)
-    return GridSample(grid, depth, on_card.int(), "a card slides", "made by hand", "CC0-1.0", motion)
+    return GridSample(
+        grid=grid,
+        depth=depth,
+        instance_ids=on_card.int(),
+        caption="a card slides",
+        source="made by hand",
+        licence="CC0-1.0",
+        instance_motion=motion,
+    )
 
 
 def test_flow_of_a_translation_is_focal_length_times_shift_over_depth():
@@ -97,8 +105,8 @@ def test_wrong_shapes_are_refused_with_what_was_expected():
     with pytest.raises(InputError, match="outside the grid of 1 views x 2 times"):
         sample.flow((0, 0), (0, 2))
     with pytest.raises(InputError, match="instance_ids name instance 1"):
-        dataclasses.replace(sample, instance_motion=sample.instance_motion[:, :1])
+        dataclasses.replace(sample, instance_motion=sample.instance_motion[:, :1]).validated()
     with pytest.raises(InputError, match="complete grid"):
-        dataclasses.replace(sample, grid=sample.grid.with_known("column"))
+        dataclasses.replace(sample, grid=sample.grid.with_known("column")).validated()
     with pytest.raises(InputError, match="one camera per view"):
         dataclasses.replace(sample, grid=dataclasses.replace(sample.grid, cameras=None))

@@ -11,7 +11,7 @@ from fourreal.data.worlds import tiny_worlds
 
 
 def mixture(samples: int, curriculum_steps: int) -> ShardMixture:
-    made = ShardMixture(Path("nowhere"), MixtureConfig(tiny_worlds(), curriculum_steps=curriculum_steps))
+    made = ShardMixture(Path("nowhere"), MixtureConfig(worlds=tiny_worlds(), curriculum_steps=curriculum_steps))
     made.__dict__["keys"] = [(Path("shard.tar"), f"{number:06d}", {"kind": "objects"}) for number in range(samples)]
     return made
 

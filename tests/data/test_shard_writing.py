@@ -15,7 +15,7 @@ from fourreal.data.worlds import tiny_worlds
 from fourreal.train.video_recipes import tiny
 
 MIXTURE = GridMixture(
-    MixtureConfig(replace(tiny_worlds(), views=2, frames=2, height=16, width=16, antialias=False), seed=5)
+    MixtureConfig(worlds=replace(tiny_worlds(), views=2, frames=2, height=16, width=16, antialias=False), seed=5)
 )
 
 
@@ -107,7 +107,7 @@ def test_samples_without_motion_say_how_to_get_flow(written: Path) -> None:
 
 def test_the_verb_writes_what_its_recipe_trains_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Synth(out=tmp_path, shards=True, recipe="tiny", count=3, per_shard=2, curriculum=2, device="cpu").run()
-    assert "3 samples of 3 views x 5 frames of 16 x 16 in 2 shards" in capsys.readouterr().out
+    assert "3 samples of 3 views x 5 frames of 16x16 in 2 shards" in capsys.readouterr().out
     config = replace(tiny().stages[1].mixture, seed=1)
     reader = ShardMixture(tmp_path, config)
     assert [key for _, key, _ in reader.keys] == ["000000", "000001", "000002"]

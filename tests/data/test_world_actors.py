@@ -50,8 +50,8 @@ def test_every_world_is_led_by_what_was_asked_for(actors, background) -> None:
 
 def test_asking_for_actors_gives_the_mixture_its_kinds_in_one_draw() -> None:
     worlds = WorldConfig(views=2, frames=4, height=16, width=16, antialias=False)
-    redrawn = GridMixture(MixtureConfig(worlds, seed=9))
-    asked = GridMixture(MixtureConfig(worlds, kind_sampling="actors", seed=9))
+    redrawn = GridMixture(MixtureConfig(worlds=worlds, seed=9))
+    asked = GridMixture(MixtureConfig(worlds=worlds, kind_sampling="actors", seed=9))
     kinds = []
     for step in range(30):
         old, new = redrawn.draft(step, 0), asked.draft(step, 0)
@@ -68,7 +68,7 @@ def test_asking_for_actors_gives_the_mixture_its_kinds_in_one_draw() -> None:
 
 
 def test_the_verb_asks_for_them(tmp_path) -> None:
-    Synth(tmp_path, seed=2, views=2, times=3, size=(16, 16), actors="animated", scene=False, device="cpu").run()
+    Synth(out=tmp_path, seed=2, views=2, frames=3, size=(16, 16), actors="animated", scene=False, device="cpu").run()
     config = WorldConfig(views=2, frames=3, height=16, width=16, arc_deg=(40.0, 70.0))
     caption = load_grid(tmp_path / "grid").record.caption
     assert caption == make_world(replace(config, actors="animated"), 2).caption

@@ -28,11 +28,12 @@ from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.eval.baselines import BASELINES, change_add, copy_time
 from fourreal.eval.feature_cache import FeatureCache
-from fourreal.eval.grid_frechet import grid_fvd
+from fourreal.eval.frechet import frechet_score
+from fourreal.eval.grid_frechet import grid_features
 from fourreal.eval.protocols import paper_numbers
-from fourreal.eval.protocols.compared import PSNR_CEILING_DB
 from fourreal.eval.protocols.evaluate import Evaluation, evaluate
 from fourreal.eval.protocols.one_grid import one_grid
+from fourreal.eval.protocols.pair_scores import PSNR_CEILING_DB
 from fourreal.eval.protocols.plots import draw_plots
 from fourreal.eval.protocols.protocol import Extent, Models, PaperTable, Protocol, Reconstructor
 from fourreal.eval.protocols.report import write_report
@@ -66,7 +67,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def oracle(truth: VideoGrid) -> Models:
     """Answers with the truth, whatever it is given."""
     frames = eight_bit(truth.frames)
-    return Models("oracle", complete=lambda grid: VideoGrid.complete(frames, grid.seconds), beside=())
+    return Models(name="oracle", complete=lambda grid: VideoGrid.complete(frames, grid.seconds), baselines=())
 
 
 def little(**changes) -> Extent:
@@ -91,26 +92,26 @@ def run(protocol: Protocol, out: Path, *, plots: bool = False) -> Evaluation:
 def test_nvidia_grids_are_the_views_that_are_not_held_out(tmp_path: Path) -> None:
     truth = nvidia(tmp_path / "data").select(views=NVIDIA_VIEWS)
     assert not set(NVIDIA_VIEWS) & set(NVIDIA_HELD_OUT)
-    protocol = v2_table_2_nvidia(tmp_path / "data", oracle(truth), little(times=5))
+    protocol = v2_table_2_nvidia(tmp_path / "data", oracle(truth), little(frames=5))
     evaluation = run(protocol, tmp_path / "out")
     assert evaluation.scores["oracle"]["PSNR"].value == pytest.approx(PSNR_CEILING_DB)
     assert isinstance(evaluation.scores["oracle"]["SSIM"], Measured)
     page = (tmp_path / "out" / "results.md").read_text()
     assert "| *4Real-Video-V2, Table 2, NVIDIA Dynamic: Fused View & Time Attn.* | 23.15 |" in page
-    assert "another setting than the protocol's: scenes 1, (height, width) (24, 32), times 5" in page
+    assert "another setting than the protocol's: scenes 1, (height, width) (24, 32), frames 5" in page
 
 
 def test_objects_in_view_folders(tmp_path: Path) -> None:
     truth = objects(tmp_path / "data")
     with pytest.raises(InputError, match=r"4 views; there is no view 4, 5, 6, 7"):
-        evaluate(v2_table_2_objaverse(tmp_path / "data", oracle(truth), little(times=4)), tmp_path / "out")
-    protocol = v2_table_2_objaverse(tmp_path / "data", oracle(truth), little(times=4, views=4))
+        evaluate(v2_table_2_objaverse(tmp_path / "data", oracle(truth), little(frames=4)), tmp_path / "out")
+    protocol = v2_table_2_objaverse(tmp_path / "data", oracle(truth), little(frames=4, views=4))
     assert run(protocol, tmp_path / "out").scores["oracle"]["PSNR"].value == pytest.approx(PSNR_CEILING_DB)
 
 
 def test_any_grid_as_truth(tmp_path: Path) -> None:
     truth = filmed(3, 3)
-    models = Models("change-add", complete=change_add)
+    models = Models(name="change-add", complete=change_add)
     evaluation = run(one_grid({"mine": lambda: truth}, models, Extent(perceptual=False)), tmp_path, plots=True)
     assert list(evaluation.scores) == ["change-add", *(name for name in BASELINES if name != "change-add")]
     assert {path.name for path in tmp_path.glob("*.png")} == {"bars.png", "scenes.png", "slices.png", "failures.png"}
@@ -127,8 +128,8 @@ def test_sv4d_tables_give_one_row_and_score_the_others(tmp_path: Path, table) ->
         seen.append(grid)
         return copy_time(grid)
 
-    extent = little(times=4, views=4)
-    protocol = table(tmp_path / "data", Models("mine", complete=model), extent, FeatureCache(tmp_path / "features"))
+    extent = little(frames=4, views=4, cache=FeatureCache(tmp_path / "features"))
+    protocol = table(tmp_path / "data", Models(name="mine", complete=model), extent)
     evaluation = run(protocol, tmp_path / "out")
     assert seen[0].known.tolist() == [[True] * 4] + [[False] * 4] * 3
     torch.testing.assert_close(seen[0].frames[0], eight_bit(truth.frames[0]))
@@ -136,7 +137,8 @@ def test_sv4d_tables_give_one_row_and_score_the_others(tmp_path: Path, table) ->
     assert evaluation.scores["mine"]["PSNR"] == evaluation.scores["copy-time"]["PSNR"]
     rows = [VideoGrid.complete(eight_bit(truth.frames[1:4]), truth.seconds)]
     made = [VideoGrid.complete(eight_bit(truth.frames[:1]).expand(3, -1, -1, -1, -1), truth.seconds)]
-    expected = grid_fvd(made, rows, "rows", RandomVideoFeatures())
+    network = RandomVideoFeatures()
+    expected = frechet_score(*(grid_features(side, "rows", network) for side in (made, rows)))
     found = evaluation.scores["mine"]["FVD-F"]
     assert isinstance(found, Measured)
     assert found.value == pytest.approx(expected.value, rel=1e-4), "the given row is no result"
@@ -146,7 +148,7 @@ def test_sv4d_tables_give_one_row_and_score_the_others(tmp_path: Path, table) ->
 
 def test_absent_weights_are_named_and_the_rest_is_measured(tmp_path: Path) -> None:
     truth = consistent4d(tmp_path / "data").select(views=range(4))
-    extent = Extent(scenes=1, size=SIZE, views=4, times=4)
+    extent = Extent(scenes=1, size=SIZE, views=4, frames=4)
     evaluation = run(sv4d2_table_3(tmp_path / "data", oracle(truth), extent), tmp_path / "out")
     assert "at least 32 pixels" in evaluation.scores["oracle"]["ST-LPIPS (alex)"].reason
     for metric, file in (
@@ -188,13 +190,13 @@ def test_static_scenes_hold_out_every_eighth_photo(tmp_path: Path, write, table)
     truth = write(tmp_path / "data")
     # 9 photos: 0 and 8 are targets, 4 of the 7 others are inputs.
     inputs = [1, 3, 5, 7]
-    models = Models("wall", reconstructor=wall(truth, inputs))
+    models = Models(name="wall", reconstructor=wall(truth, inputs))
     evaluation = run(table(tmp_path / "data", models, LITTLE), tmp_path / "out")
-    given, placed, nearest = (evaluation.scores[arm]["PSNR"].value for arm in evaluation.scores)
-    assert given == pytest.approx(placed, abs=0.2), "both kinds of target cameras are the true ones here"
-    assert evaluation.margins["PSNR"].baseline == "nearest input view"
+    given, aligned, nearest = (evaluation.scores[method]["PSNR"].value for method in evaluation.scores)
+    assert given == pytest.approx(aligned, abs=0.2), "both kinds of target cameras are the true ones here"
+    assert evaluation.margins["PSNR"][0] == "nearest input view"
     assert nearest > 10
-    assert evaluation.stored["wall"][next(iter(evaluation.stored["wall"]))].score.cells["PSNR"].shape == (2,)
+    assert evaluation.stored["wall"][next(iter(evaluation.stored["wall"]))].cells["PSNR"].shape == (2,)
     page = (tmp_path / "out" / "results.md").read_text()
     assert "4 inputs: Ours*" in page
     with pytest.raises(InputError, match="has 7 usable views; at least 16 are needed"):
@@ -204,11 +206,11 @@ def test_static_scenes_hold_out_every_eighth_photo(tmp_path: Path, write, table)
 def test_dynamic_scenes_from_four_videos(tmp_path: Path) -> None:
     truth = neural_3d(tmp_path / "data").select(times=[0, 10])
     inputs = [0, 2, 3, 5]
-    models = Models("wall", reconstructor=wall(truth, inputs))
-    evaluation = run(v2_table_7(tmp_path / "data", models, little(times=2)), tmp_path / "out")
-    cells = evaluation.stored["wall"]["coffee_martini"].score.cells["PSNR"]
+    models = Models(name="wall", reconstructor=wall(truth, inputs))
+    evaluation = run(v2_table_7(tmp_path / "data", models, little(frames=2)), tmp_path / "out")
+    cells = evaluation.stored["wall"]["coffee_martini"].cells["PSNR"]
     assert cells.shape == (2 * 2,), "two views are left, at two times"
-    nearest = evaluation.stored["nearest input view"]["coffee_martini"].score.cells["PSNR"]
+    nearest = evaluation.stored["nearest input view"]["coffee_martini"].cells["PSNR"]
     expected = -10 * (truth.frames[[0, 5]] - truth.frames[[1, 4]]).square().mean((2, 3, 4)).log10()
     best = torch.maximum(expected, -10 * (truth.frames[[2, 3]] - truth.frames[[1, 4]]).square().mean((2, 3, 4)).log10())
     assert bool((nearest <= best.flatten() + 1).all())
@@ -223,14 +225,14 @@ def test_the_pipeline_is_seen_from_held_out_views(tmp_path: Path) -> None:
         given.append(grid)
         return VideoGrid.complete(eight_bit(truth.frames), grid.seconds)
 
-    models = Models("both", complete=generate, reconstructor=wall(whole, list(NVIDIA_VIEWS)))
-    evaluation = run(v2_table_s6(tmp_path / "data", models, little(times=3)), tmp_path / "out")
-    assert len(given) == 1, "arms that look at one scene share its grid"
+    models = Models(name="both", complete=generate, reconstructor=wall(whole, list(NVIDIA_VIEWS)))
+    evaluation = run(v2_table_s6(tmp_path / "data", models, little(frames=3)), tmp_path / "out")
+    assert len(given) == 1, "methods that look at one scene share its grid"
     assert given[0].known.sum() == 8 + 3 - 1
-    both, placed, from_truth, nearest = evaluation.scores
+    both, aligned, from_truth, nearest = evaluation.scores
     assert (both, from_truth, nearest) == ("both", "both, from the true grid", "nearest input view")
     assert evaluation.scores[both]["PSNR"] == evaluation.scores[from_truth]["PSNR"], "this generator is perfect"
-    assert evaluation.scores[placed]["PSNR"].value == pytest.approx(evaluation.scores[both]["PSNR"].value, abs=0.2)
+    assert evaluation.scores[aligned]["PSNR"].value == pytest.approx(evaluation.scores[both]["PSNR"].value, abs=0.2)
 
 
 @pytest.mark.parametrize("table", [sv4d2_table_2, sv4d2_table_4])
@@ -238,8 +240,8 @@ def test_4d_outputs_are_renders_of_the_scene(tmp_path: Path, table) -> None:
     truth = objects(tmp_path / "data") if table is sv4d2_table_2 else consistent4d(tmp_path / "data")
     truth = truth.select(views=range(4))
     perfect = oracle(truth)
-    models = Models("both", complete=perfect.complete, reconstructor=wall(truth, [0, 1, 2, 3]), beside=())
-    evaluation = run(table(tmp_path / "data", models, little(views=4, times=4)), tmp_path / "out")
+    models = Models(name="both", complete=perfect.complete, reconstructor=wall(truth, [0, 1, 2, 3]), baselines=())
+    evaluation = run(table(tmp_path / "data", models, little(views=4, frames=4)), tmp_path / "out")
     psnr = evaluation.scores["both"]["PSNR"]
     if isinstance(psnr, Measured):
         assert 15 < psnr.value < PSNR_CEILING_DB - 5, "what counts is the render, not the perfect grid under it"
@@ -252,8 +254,10 @@ def test_4d_outputs_are_renders_of_the_scene(tmp_path: Path, table) -> None:
 
 def test_quality_over_views_and_time(tmp_path: Path) -> None:
     grids = pairs(tmp_path / "data", 1)
-    extent = little(scenes=1, views=3, times=5)
-    models = Models("change-add", complete=change_add, reconstructor=wall(grids[0], [0, 1, 2]), beside=("copy-view",))
+    extent = little(scenes=1, views=3, frames=5)
+    models = Models(
+        name="change-add", complete=change_add, reconstructor=wall(grids[0], [0, 1, 2]), baselines=("copy-view",)
+    )
     evaluation = run(v2_table_3(tmp_path / "data", models, extent), tmp_path / "out", plots=True)
     still = evaluation.scores["copy-view"]
     assert still["temporal flickering"].value == pytest.approx(100), "frames that stand still do not flicker"
@@ -268,8 +272,8 @@ def test_quality_over_views_and_time(tmp_path: Path) -> None:
 
 def test_distributions_of_generated_videos(tmp_path: Path) -> None:
     grids = pairs(tmp_path / "data", 2)
-    extent = little(scenes=2, views=3, times=5)
-    models = Models("change-add", complete=change_add, beside=("copy-view",))
+    extent = little(scenes=2, views=3, frames=5)
+    models = Models(name="change-add", complete=change_add, baselines=("copy-view",))
     without = run(v1_table_1(tmp_path / "data", models, extent), tmp_path / "without")
     assert "no real videos" in without.scores["change-add"]["FVD, time"].reason
     assert isinstance(without.scores["change-add"]["FVD-Test, time"], Measured)
@@ -289,41 +293,41 @@ def test_distributions_of_generated_videos(tmp_path: Path) -> None:
 def test_agreement_between_views(tmp_path: Path) -> None:
     grids = pairs(tmp_path / "data", 1)
     models = Models(
-        "change-add",
+        name="change-add",
         complete=change_add,
         reconstructor=wall(grids[0], [0, 1, 2]),
-        beside=(),
+        baselines=(),
         matcher=lambda a, b: torch.full(a.shape[1:], 0.6),
     )
-    evaluation = run(v1_table_2(tmp_path / "data", models, little(views=3, times=5)), tmp_path / "out")
+    evaluation = run(v1_table_2(tmp_path / "data", models, little(views=3, frames=5)), tmp_path / "out")
     scores = evaluation.scores["change-add"]
     assert [scores[f"matching confidence > {t}"].value for t in (0.1, 0.5, 0.7)] == [100, 100, 0]
     shares = [scores[f"3-D confidence > {t}"].value for t in ("2", "2.5", "3")]
     assert shares == sorted(shares, reverse=True)
     assert 0 < shares[0] <= 100
     with pytest.raises(InputError, match="needs a reconstruction model or a matcher"):
-        v1_table_2(tmp_path / "data", Models("x", complete=change_add), LITTLE)
+        v1_table_2(tmp_path / "data", Models(name="x", complete=change_add), LITTLE)
 
 
 # ---- bad input ----------------------------------------------------------------------------------
 
 
 def test_missing_scenes_are_listed(tmp_path: Path) -> None:
-    models = Models("change-add", complete=change_add)
+    models = Models(name="change-add", complete=change_add)
     nvidia(tmp_path, views=2, times=1)
     with pytest.raises(InputError, match=r"lacks 8 of 9 scenes of NVIDIA Dynamic Scenes: Balloon2, DynamicFace, Jum"):
         v2_table_2_nvidia(tmp_path, models)
     with pytest.raises(InputError, match=r"lacks 30 of 30 scenes of pairs.*000, 001.* and 18 more"):
         v2_table_3(tmp_path, models)
     with pytest.raises(InputError, match="is not a folder; expected Neural 3D Video"):
-        v2_table_7(tmp_path / "absent", Models("x", reconstructor=wall(filmed(2, 1), [0])))
+        v2_table_7(tmp_path / "absent", Models(name="x", reconstructor=wall(filmed(2, 1), [0])))
     (tmp_path / "000").mkdir()
     with pytest.raises(InputError, match=r"scene '000': .*must hold one fixed video.*found 0"):
         evaluate(v2_table_3(tmp_path, models, LITTLE), tmp_path / "out")
 
 
 def test_wrong_extents_are_refused(tmp_path: Path) -> None:
-    models = Models("change-add", complete=change_add)
+    models = Models(name="change-add", complete=change_add)
     with pytest.raises(InputError, match="views must be at least 1; got 0"):
         Extent(views=0)
     with pytest.raises(InputError, match="12 scenes were asked for; this protocol has 9"):
@@ -332,7 +336,7 @@ def test_wrong_extents_are_refused(tmp_path: Path) -> None:
         v2_table_2_nvidia(tmp_path, models, Extent(views=9))
     with pytest.raises(InputError, match="unknown feature network 'best'"):
         consistent4d(tmp_path)
-        sv4d2_table_3(tmp_path, Models("copy-time", complete=copy_time), Extent(scenes=1, video_features="best"))
+        sv4d2_table_3(tmp_path, Models(name="copy-time", complete=copy_time), Extent(scenes=1, video_features="best"))
     with pytest.raises(InputError, match="change-add cannot answer in sv4d2-table-3, where only the row"):
         sv4d2_table_3(tmp_path, models, Extent(scenes=1))
 

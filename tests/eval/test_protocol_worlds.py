@@ -13,12 +13,12 @@ import torch
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid, known_pattern
-from fourreal.core.rotations import quat_to_matrix
+from fourreal.core.rotations import matrix_to_quat, quat_multiply, quat_to_matrix
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
 from fourreal.eval.baselines import BASELINES
 from fourreal.eval.image_metrics import psnr
-from fourreal.eval.protocols.compared import PSNR_CEILING_DB
 from fourreal.eval.protocols.evaluate import evaluate
+from fourreal.eval.protocols.pair_scores import PSNR_CEILING_DB
 from fourreal.eval.protocols.protocol import Extent, Models, Reconstructor
 from fourreal.eval.protocols.report import write_report
 from fourreal.eval.protocols.worlds import (
@@ -60,21 +60,21 @@ class Oracle:
 
 def test_an_oracle_is_perfect_and_stands_beside_the_baselines(tmp_path: Path) -> None:
     oracle = Oracle(SMALL, 2)
-    evaluation = evaluate(worlds(Models("oracle", complete=oracle), SMALL, TWO), tmp_path)
+    evaluation = evaluate(worlds(Models(name="oracle", complete=oracle), SMALL, TWO), tmp_path)
     assert list(evaluation.scores) == ["oracle", *BASELINES]
     perfect = evaluation.scores["oracle"]
     assert perfect["PSNR"].value == PSNR_CEILING_DB, "one perfect cell must not make every mean infinite"
     assert perfect["SSIM"].value == pytest.approx(1)
-    margin = evaluation.margins["PSNR"]
-    best = max((evaluation.scores[arm]["PSNR"].value, arm) for arm in BASELINES)
-    assert margin.baseline == best[1]
-    assert margin.difference.value == pytest.approx(PSNR_CEILING_DB - best[0])
+    baseline, difference = evaluation.margins["PSNR"]
+    best = max((evaluation.scores[method]["PSNR"].value, method) for method in BASELINES)
+    assert baseline == best[1]
+    assert difference.value == pytest.approx(PSNR_CEILING_DB - best[0])
 
 
 def test_figures_are_those_of_the_cells_that_were_not_given(tmp_path: Path) -> None:
-    protocol = worlds(Models("copy-view", complete=BASELINES["copy-view"], beside=()), SMALL, TWO)
+    protocol = worlds(Models(name="copy-view", complete=BASELINES["copy-view"], baselines=()), SMALL, TWO)
     evaluation = evaluate(protocol, tmp_path)
-    for scene, name in enumerate(protocol.scenes):
+    for scene, name in enumerate(protocol.table.scenes):
         truth = held_out_sample(SMALL, scene).grid
         made = BASELINES["copy-view"](truth.with_known("cross"))
         open_cells = ~known_pattern("cross", 3, 3)
@@ -83,10 +83,10 @@ def test_figures_are_those_of_the_cells_that_were_not_given(tmp_path: Path) -> N
 
 
 def test_scenes_are_held_out_and_halves_have_their_arcs(tmp_path: Path) -> None:
-    protocol = worlds(Models("x", complete=BASELINES["copy-view"]), SMALL)
-    assert protocol.scenes[0] == f"world-{HELD_OUT_SEEDS}"
-    assert len(protocol.scenes) == 64
-    narrow, wide = protocol.groups.values()
+    protocol = worlds(Models(name="x", complete=BASELINES["copy-view"]), SMALL)
+    assert protocol.table.scenes[0] == f"world-{HELD_OUT_SEEDS}"
+    assert len(protocol.table.scenes) == 64
+    narrow, wide = protocol.table.groups.values()
     assert len(narrow) == len(wide) == 32
     assert not set(narrow) & set(wide)
     for scene in range(4):
@@ -94,12 +94,12 @@ def test_scenes_are_held_out_and_halves_have_their_arcs(tmp_path: Path) -> None:
         expected = render_world(make_world(config, HELD_OUT_SEEDS + scene))
         assert torch.equal(held_out_sample(SMALL, scene).grid.frames, expected.grid.frames)
     with pytest.raises(InputError, match="65 scenes were asked for; this protocol has 64"):
-        worlds(Models("x", complete=BASELINES["copy-view"]), SMALL, Extent(scenes=65))
+        worlds(Models(name="x", complete=BASELINES["copy-view"]), SMALL, Extent(scenes=65))
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> None:
     oracle = Oracle(SMALL, 2)
-    whole = evaluate(worlds(Models("oracle", complete=oracle, beside=()), SMALL, TWO), tmp_path / "whole")
+    whole = evaluate(worlds(Models(name="oracle", complete=oracle, baselines=()), SMALL, TWO), tmp_path / "whole")
     asked = 0
 
     def stops(grid: VideoGrid) -> VideoGrid:
@@ -110,9 +110,9 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> N
         return oracle(grid)
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(worlds(Models("oracle", complete=stops, beside=()), SMALL, TWO), tmp_path / "cut")
+        evaluate(worlds(Models(name="oracle", complete=stops, baselines=()), SMALL, TWO), tmp_path / "cut")
     oracle.asked = 0
-    models = Models("oracle", complete=oracle, beside=())
+    models = Models(name="oracle", complete=oracle, baselines=())
     resumed = evaluate(worlds(models, SMALL, TWO), tmp_path / "cut")
     assert oracle.asked == 1, "the first scene was measured already"
     assert resumed.per_scene == whole.per_scene
@@ -128,14 +128,14 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> N
 
 
 def test_the_report_says_everything_and_is_json(tmp_path: Path) -> None:
-    models = Models("copy-view", complete=BASELINES["copy-view"], beside=("change-add",))
+    models = Models(name="copy-view", complete=BASELINES["copy-view"], baselines=("change-add",))
     evaluation = evaluate(worlds(models, SMALL, TWO), tmp_path)
     write_report(evaluation, tmp_path, "fourreal evaluate worlds")
     document = json.loads((tmp_path / "results.json").read_text())
     score = evaluation.scores["copy-view"]["PSNR"]
     assert isinstance(score, Measured)
     assert document["scores"]["copy-view"]["PSNR"]["value"] == pytest.approx(score.value)
-    assert set(document["per_scene"]["copy-view"]) == set(evaluation.protocol.scenes)
+    assert set(document["per_scene"]["copy-view"]) == set(evaluation.protocol.table.scenes)
     assert document["settings"]["first_seed"] == HELD_OUT_SEEDS
     page = (tmp_path / "results.md").read_text()
     assert "| **copy-view** |" in page
@@ -151,13 +151,13 @@ def test_wrong_answers_are_refused_by_scene(tmp_path: Path) -> None:
 
     for model, says in ((small, r"x, scene 'world-900000': .*\(24, 16\), truth \(24, 24\)"), (broken, "NaN")):
         with pytest.raises(InputError, match=says):
-            evaluate(worlds(Models("x", complete=model, beside=()), SMALL, TWO), tmp_path)
+            evaluate(worlds(Models(name="x", complete=model, baselines=()), SMALL, TWO), tmp_path)
     with pytest.raises(InputError, match="unknown baseline 'best'"):
-        worlds(Models("x", complete=small, beside=("best",)), SMALL, TWO)
+        worlds(Models(name="x", complete=small, baselines=("best",)), SMALL, TWO)
     with pytest.raises(InputError, match="evaluates a generator"):
-        worlds(Models("x"), SMALL, TWO)
+        worlds(Models(name="x"), SMALL, TWO)
     with pytest.raises(InputError, match="needs a reconstruction model"):
-        worlds_recon(Models("x"), SMALL, TWO)
+        worlds_recon(Models(name="x"), SMALL, TWO)
 
 
 # ---- reconstruction ----------------------------------------------------------------------------
@@ -170,6 +170,21 @@ ELSEWHERE = Similarity(
 )
 
 
+def _moved(scene: GaussianSequence, turn: Similarity) -> GaussianSequence:
+    """The same scene in another world."""
+    quat = matrix_to_quat(turn.rotation)[None]
+    steps = tuple(
+        replace(
+            step,
+            means=turn.scale * step.means @ turn.rotation.T + turn.translation,
+            quats_wxyz=quat_multiply(quat, step.quats_wxyz),
+            scales=turn.scale * step.scales,
+        )
+        for step in scene.steps
+    )
+    return GaussianSequence(steps, scene.seconds, turn.cameras(scene.cameras))
+
+
 def knowing_reconstructor(turn: Similarity = ELSEWHERE) -> Reconstructor:
     """Lifts the true depth through the true cameras, and answers in a world of its own."""
     samples = [held_out_sample(replace(RECON, frames=4, fps=4.0), scene) for scene in range(2)]
@@ -177,17 +192,19 @@ def knowing_reconstructor(turn: Similarity = ELSEWHERE) -> Reconstructor:
     def reconstruct(grid: VideoGrid) -> GaussianSequence:
         sample = next(s for s in samples if torch.equal(s.grid.frames[[0, 2, 5, 7]], grid.frames))
         views = [0, 2, 5, 7]
-        return turn.sequence(lift_grid(sample.grid.select(views=views), sample.depth[views]))
+        return _moved(lift_grid(sample.grid.select(views=views), sample.depth[views]), turn)
 
     return Reconstructor(
         reconstruct,
         target_cameras=lambda inputs, targets: pytest.fail("true cameras are given here"),
-        placed=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
+        aligned=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
     )
 
 
 def test_true_geometry_in_any_world_is_recognised(tmp_path: Path) -> None:
-    evaluation = evaluate(worlds_recon(Models("truth", reconstructor=knowing_reconstructor()), RECON, TWO), tmp_path)
+    evaluation = evaluate(
+        worlds_recon(Models(name="truth", reconstructor=knowing_reconstructor()), RECON, TWO), tmp_path
+    )
     truth, nearest = evaluation.scores["truth"], evaluation.scores["nearest input view"]
     assert truth["rotation error"].value < 0.05
     assert truth["depth AbsRel"].value < 0.06, "what blurred edges of 40 pixels leave"

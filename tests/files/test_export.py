@@ -13,7 +13,8 @@ import torch
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import SH_C0, Gaussians, GaussianSequence
-from fourreal.files.export import SUFFIXES, export_scene
+from fourreal.files.export import export_scene
+from fourreal.files.formats import SCENE_FORMATS
 from fourreal.files.packed import read_spz
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -41,7 +42,7 @@ def scene(*counts: int, degree: int = 1) -> GaussianSequence:
 
 def export(folder: Path, given: GaussianSequence, format) -> list[Path]:
     one_file = format in ("4dgs", "usd")
-    return list(export_scene(given, folder / f"out{SUFFIXES[format][0] if one_file else ''}", format))
+    return list(export_scene(given, folder / f"out{SCENE_FORMATS[format][3][0] if one_file else ''}", format))
 
 
 def read_back(files: list[Path], format: str, index: int) -> Gaussians:

@@ -19,10 +19,9 @@ from fourreal.core.configs import from_dict, load_config
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians, GaussianSequence
 from fourreal.core.grid import VideoGrid
-from fourreal.files.colmap import read_colmap, write_colmap
+from fourreal.data.captures.colmap import read_colmap_model
+from fourreal.files.colmap import write_colmap
 from fourreal.files.grid_folder import GridRecord, StoredGrid, load_grid, save_grid
-from fourreal.files.nerfstudio import read_nerfstudio, write_nerfstudio
-from fourreal.files.posed_images import PosedImages
 from fourreal.files.scene_folder import load_scene, save_scene
 
 fuzz = settings(
@@ -99,15 +98,14 @@ def rig(count: int) -> Cameras:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grid folder, a scene folder, a transforms.json and a COLMAP model, all good."""
+    """A grid folder, a scene folder and a COLMAP model, all good."""
     folder = tmp_path_factory.mktemp("fuzz")
     grid = VideoGrid.complete(torch.rand(2, 2, 3, 6, 8), torch.tensor([0.0, 0.5]), rig(2)).with_known("row")
     save_grid(folder / "grid", grid, storage="png", record=GridRecord(torch.ones(2, 2, 6, 8), "a"))
     quats = torch.tensor([[1.0, 0, 0, 0]]).expand(2, 4)
     step = Gaussians(torch.zeros(2, 3), quats, torch.ones(2, 3), torch.ones(2), torch.zeros(2, 1, 3))
     save_scene(folder / "scene", GaussianSequence((step, step), torch.tensor([0.0, 1.0]), rig(2)))
-    write_nerfstudio(folder / "transforms.json", PosedImages(rig(2), ("a", "b")))
-    write_colmap(folder / "colmap", PosedImages(rig(2), ("a", "b")))
+    write_colmap(folder / "colmap", rig(2), ["a", "b"])
     return folder
 
 
@@ -125,11 +123,10 @@ def loads_or_says_why(load, path: Path, kind: type) -> bool:
 READERS = [
     ("grid/cameras.json", lambda path: load_grid(path.parent), StoredGrid),
     ("scene/scene.json", lambda path: load_scene(path.parent), GaussianSequence),
-    ("transforms.json", read_nerfstudio, PosedImages),
 ]
 
 
-@pytest.mark.parametrize(("name", "load", "kind"), READERS, ids=["grid", "scene", "nerfstudio"])
+@pytest.mark.parametrize(("name", "load", "kind"), READERS, ids=["grid", "scene"])
 def test_any_mutation_of_a_good_file(folders: Path, name: str, load, kind: type) -> None:
     path = folders / name
     text = path.read_text()
@@ -152,7 +149,7 @@ def test_any_mutation_of_a_good_file(folders: Path, name: str, load, kind: type)
     assert any(refused), "no mutation was noticed"
 
 
-@pytest.mark.parametrize(("name", "load", "kind"), READERS, ids=["grid", "scene", "nerfstudio"])
+@pytest.mark.parametrize(("name", "load", "kind"), READERS, ids=["grid", "scene"])
 def test_any_json_and_any_bytes(folders: Path, name: str, load, kind: type) -> None:
     path = folders / name
     text = path.read_bytes()
@@ -188,7 +185,7 @@ def test_any_mutation_of_colmap_text(folders: Path, name: str) -> None:
         for index, new in changes:
             changed[index] = new
         path.write_text(" ".join(changed))
-        loads_or_says_why(read_colmap, path.parent, PosedImages)
+        loads_or_says_why(read_colmap_model, path.parent, tuple)
 
     try:
         check()

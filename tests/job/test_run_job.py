@@ -219,9 +219,9 @@ def test_a_prompt_alone_becomes_a_grid(models: Path, tmp_path: Path) -> None:
 
     encoder = TransformersTextEncoder(tiny_umt5(), tiny_tokenizer(), max_tokens=16)
     transformer = ViewTimeTransformer(**{**PIXELS, "text_dim": encoder.dim, "context_tokens": True})
-    ViewTimeGenerator(transformer, PixelTubelets(), encoder, training_size=GridShape.of(2, 5, (8, 8))).save_pretrained(
-        tmp_path / "reads"
-    )
+    ViewTimeGenerator(
+        transformer=transformer, codec=PixelTubelets(), text_encoder=encoder, training_size=GridShape.of(2, 5, (8, 8))
+    ).save_pretrained(tmp_path / "reads")
     wanted = request(models, prompt="一只狐狸 runs", model=str(tmp_path / "reads"))
     report = run_job(wanted, tmp_path / "run", until="generate")
     assert list(report.stages) == ["generate"]

@@ -67,7 +67,7 @@ def test_clip_gives_unit_vectors_of_images_and_sentences(clip_folder: Path) -> N
 
 
 def test_clip_scores(clip_folder: Path) -> None:
-    from fourreal.eval.grid_report import clip_score
+    from fourreal.eval.pair_metrics import clip_score
 
     clip = ClipFeatures(clip_folder)
     frames = torch.rand(2, 3, 32, 32)

@@ -7,7 +7,6 @@ import torch
 from fourreal.core.camera_paths import orbit
 from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.recon.config import tiny
-from fourreal.recon.guards import NonFiniteGuard
 from fourreal.recon.losses import SceneTruth, camera_loss, depth_loss, normalised_truth, point_loss, render_loss
 from fourreal.recon.model import ReconModel
 from fourreal.splat.rasterize import rasterize
@@ -33,11 +32,10 @@ def test_the_geometry_losses_fall_through_heads_and_backbone():
     model = ReconModel(tiny())
     frames, truth = _striped_plane()
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    guard = NonFiniteGuard()
     history: list[dict[str, float]] = []
     for _ in range(25):
         prediction = model(frames[None])
-        assert guard.admit(prediction.depth, prediction.poses, prediction.gaussians)
+        assert all(bool(part.isfinite().all()) for part in (prediction.depth, prediction.poses, prediction.gaussians))
         assert prediction.points is not None
         assert prediction.points_confidence is not None
         losses = {

@@ -208,11 +208,11 @@ def test_an_all_white_frame_is_named():
         reconstruct(awake_model(), VideoGrid.complete(frames, torch.arange(3.0)))
 
 
-def test_nan_in_frames_is_refused_where_the_grid_is_made():
+def test_nan_in_frames_is_refused_before_the_network_runs():
     frames = _grid().frames.clone()
     frames[0, 1, 0, 3, 3] = torch.nan
     with pytest.raises(InputError, match="NaN or infinity, first in view 0, time 1"):
-        VideoGrid.complete(frames, torch.arange(3.0))
+        reconstruct(awake_model(), VideoGrid.complete(frames, torch.arange(3.0)))
 
 
 def test_nan_in_the_answer_blames_the_weights():

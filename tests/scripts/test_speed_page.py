@@ -1,4 +1,4 @@
-"""The speed tables of the results page: every table from its JSON, load said, and what is missing named with its command."""
+"""The speed tables of the results page: each from its JSON, the load named, and what is missing with its command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training in calls: timing sets the pace, calls go on from one another, and the time is kept to."""
+"""Training in calls: timing scales the recipe, calls go on from one another, and the time is kept to."""
 
 from __future__ import annotations
 

@@ -27,8 +27,9 @@ from fourreal.train.flow_truth import (
     recoloured,
 )
 from fourreal.train.log import read_log
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.recipe import DraftRecipe
+from fourreal.train.settings import RunSettings
 from fourreal.video.draft.composing import Composed
 from fourreal.video.draft.draft_weights import load_draft
 from fourreal.video.draft.matching import Matches
@@ -48,7 +49,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(out: Path, recipe: DraftRecipe, **options) -> None:
-    train(DraftTask(recipe, ALONE.device), recipe, RunOptions(out, **options), ALONE)
+    train(DraftTask(recipe, ALONE.device), recipe, RunSettings(out=out, **options), ALONE)
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,20 @@ from train.tiny_runs import ALONE, run, stored_tensors
 from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 from fourreal.core.grid import VideoGrid
+from fourreal.data.mixture import draw_references
 from fourreal.data.shards import write_shards
 from fourreal.train.checkpoint import latest_checkpoint
 from fourreal.train.dataloader import feed, own_indices
 from fourreal.train.log import RunLog, plot_log, read_log
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import stage_at, total_steps
-from fourreal.train.video_recipes import tiny
+from fourreal.train.run_folder import check_folder
+from fourreal.train.settings import RunSettings
+from fourreal.train.video_recipes import mini, tiny
 from fourreal.train.video_task import VideoTask
 from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.text import NoTextEncoder
 from fourreal.video.weights import load_model
 
 
@@ -36,8 +40,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_text(f"{list(grid.frames.shape)}")
         sheets.append(path)
 
-    outcome = run(out, write_sheet=write_sheet)
-    assert outcome.finished
+    counters = run(out, write_sheet=write_sheet)
+    assert counters.step == total_steps(tiny())
     assert len(sheets) == 4
     return out
 
@@ -45,8 +49,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_interrupted_and_resumed_runs_end_in_identical_tensors(finished, tmp_path):
     run(tmp_path / "run", steps=4)  # the very end of a stage
     run(tmp_path / "run", resume=True, steps=5)
-    outcome = run(tmp_path / "run", resume=True)
-    assert outcome.counters.step == 10
+    counters = run(tmp_path / "run", resume=True)
+    assert counters.step == 10
     whole, pieced = stored_tensors(finished), stored_tensors(tmp_path / "run")
     assert whole.keys() == pieced.keys()
     assert any(name.startswith("optimiser/") for name in whole)
@@ -108,7 +112,7 @@ def test_loss_falls_on_few_samples(tmp_path):
     optimiser = replace(base.optimiser, lr=4e-3, warmup=5)
     recipe = replace(recipe, stages=(replace(base, steps=60, optimiser=optimiser),))
     task = _FewSamples(recipe, torch.device("cpu"))
-    train(task, recipe, RunOptions(tmp_path / "run"), ALONE)
+    train(task, recipe, RunSettings(out=tmp_path / "run"), ALONE)
     losses = [line["loss"] for line in read_log(tmp_path / "run") if "loss" in line]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
@@ -145,8 +149,8 @@ class _Broken(VideoTask):
 
 def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path):
     recipe = tiny()
-    outcome = train(_Broken(recipe, ALONE.device), recipe, RunOptions(tmp_path / "run", steps=3), ALONE)
-    assert outcome.counters.skipped == 1
+    counters = train(_Broken(recipe, ALONE.device), recipe, RunSettings(out=tmp_path / "run", steps=3), ALONE)
+    assert counters.skipped == 1
     assert all(bool(torch.isfinite(tensor).all()) for tensor in stored_tensors(tmp_path / "run").values())
 
 
@@ -155,13 +159,13 @@ def test_many_steps_that_are_not_finite_are_an_error(tmp_path):
     task = _Broken(recipe, ALONE.device)
     task.bad = frozenset(range(20))
     with pytest.raises(InputError, match="4 of 4 steps gave NaN"):
-        train(task, recipe, RunOptions(tmp_path / "run"), ALONE)
+        train(task, recipe, RunSettings(out=tmp_path / "run"), ALONE)
 
 
 def test_time_ends_a_run_with_a_checkpoint(tmp_path):
-    outcome = run(tmp_path / "run", minutes=1e-6)
-    assert outcome.counters.step == 1
-    assert not outcome.finished
+    counters = run(tmp_path / "run", minutes=1e-6)
+    assert counters.step == 1
+    assert counters.step < total_steps(tiny())
     found = latest_checkpoint(tmp_path / "run")
     assert found is not None
     assert found.counters.step == 1
@@ -238,3 +242,38 @@ def test_two_runs_cannot_share_a_folder_at_one_time(tmp_path):
 def test_a_batch_that_does_not_divide_is_refused():
     with pytest.raises(InputError, match="does not divide"):
         own_indices(10, 4, Processes(0, 1, torch.device("cpu")))
+
+
+def test_a_run_of_an_older_version_can_be_resumed(tmp_path):
+    old = Path(__file__).parent / "data" / "manifest_of_micro.json"
+    assert all(word in old.read_text() for word in ('"rate"', '"size"', '"times"', '"micro"'))
+    (tmp_path / "manifest.json").write_text(old.read_text())
+    check_folder(tmp_path, mini(), resume=True)
+    with pytest.raises(InputError, match="begun with other settings of 'mini' \\(shift differ\\)"):
+        check_folder(tmp_path, replace(mini(), shift=1.0), resume=True)
+
+
+class _Recorder(NoTextEncoder):
+    """A text encoder that keeps what it is given."""
+
+    def encode(self, prompts):
+        self.__dict__.setdefault("seen", []).extend(prompts)
+        return super().encode([""] * len(prompts))
+
+
+def test_text_and_references_are_left_out_separately():
+    """Guidance compares with and without each of the two. Source: 4Real-Video-V2, appendix B."""
+    recipe = replace(tiny(), drop_text=0.3)
+    task = VideoTask(recipe, ALONE.device)
+    encoder = _Recorder(recipe.model["text_dim"], reads_text=True)
+    task.generator = replace(task.generator, text_encoder=encoder)
+    mixture = task.mixture(1)
+    sample = replace(mixture.render([mixture.draft(0, 0)])[0], caption="a cat", kind="objects")
+    count = range(4000)
+    task._text([sample] * len(count), 1, 0, count)
+    config = replace(recipe.stages[1].mixture, pattern_shares=(0.5, 0.0, 0.0, 0.5), seed=1)
+    no_text = torch.tensor([not text for text in encoder.__dict__["seen"]])
+    no_references = torch.tensor([draw_references(config, "objects", 0, index)[0] == "none" for index in count])
+    for text in (True, False):
+        share = (no_text == text) & no_references
+        assert float(share.float().mean()) == pytest.approx(0.5 * (0.3 if text else 0.7), abs=0.03)

@@ -55,14 +55,14 @@ def test_the_optimiser_moves_as_its_slow_twin():
 
 def test_muon_takes_the_matrices_of_the_blocks_and_adamw_the_rest():
     model = ViewTimeTransformer.tiny()
-    chosen = build_optimisers(dict(model.named_parameters()), OptimiserConfig("muon"))
+    chosen = build_optimisers(dict(model.named_parameters()), OptimiserConfig(kind="muon"))
     of_muon = {chosen.names[p] for group in chosen.parts[0].param_groups for p in group["params"]}
     assert "blocks.0.attn1.to_q.weight" in of_muon
     assert "blocks.1.ffn.net.2.weight" in of_muon
     assert not any(name.startswith(("patch_embedding", "proj_out", "condition_embedder")) for name in of_muon)
     count = sum(len(group["params"]) for part in chosen.parts for group in part.param_groups)
     assert count == len(list(model.parameters()))
-    alone = build_optimisers(dict(model.named_parameters()), OptimiserConfig("adamw"))
+    alone = build_optimisers(dict(model.named_parameters()), OptimiserConfig(kind="adamw"))
     assert len(alone.parts) == 1
 
 

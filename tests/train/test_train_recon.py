@@ -13,15 +13,16 @@ from fourreal.core.errors import InputError
 from fourreal.data.training_grid import reversed_views
 from fourreal.recon.weights import load_model
 from fourreal.train.log import read_log
-from fourreal.train.loop import RunOptions, train
+from fourreal.train.loop import train
 from fourreal.train.recipe import ReconRecipe
 from fourreal.train.recon_recipes import base_recipe, mini_recipe, parameter_count, tiny_recipe
 from fourreal.train.recon_task import ReconTask, _believable, drawn_views, shown_views, truth_of
+from fourreal.train.settings import RunSettings
 
 
 def _run(out: Path, recipe: ReconRecipe | None = None, **options) -> None:
     recipe = recipe or tiny_recipe()
-    train(ReconTask(recipe, ALONE.device), recipe, RunOptions(out, **options), ALONE)
+    train(ReconTask(recipe, ALONE.device), recipe, RunSettings(out=out, **options), ALONE)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import socket
@@ -15,11 +16,12 @@ import torch
 
 from fourreal.cli.train import Train
 from fourreal.core.errors import InputError
-from fourreal.train.catalog import Changes, find_recipe
+from fourreal.train.catalog import find_recipe
 from fourreal.train.checkpoint import latest_checkpoint
 from fourreal.train.estimate import estimate_training
 from fourreal.train.log import read_log
 from fourreal.train.recon_recipes import RECON_RECIPES
+from fourreal.train.settings import RecipeChanges, RunSettings
 from fourreal.train.video_recipes import VIDEO_RECIPES
 from fourreal.train.video_task import VideoTask, new_generator
 from fourreal.video.generator import ViewTimeGenerator
@@ -48,7 +50,7 @@ def test_two_processes_with_fsdp2_train_as_one(tmp_path):
     for more in (["--steps", "5"], ["--resume"]):
         done = subprocess.run([*launch, "--out", str(two), *more], capture_output=True, text=True, env=ENVIRONMENT)
         assert done.returncode == 0, done.stderr[-2000:]
-    Train("video", tmp_path / "one", recipe="tiny", device="cpu").run()
+    Train(kind="video", session=RunSettings(out=tmp_path / "one"), recipe="tiny", device="cpu").run()
     assert _losses(two) == pytest.approx(_losses(tmp_path / "one"), abs=1e-5, rel=1e-5)
     assert len(_losses(two)) == 10
     assert len(list((two / "samples").rglob("*.png"))) == 8
@@ -78,31 +80,31 @@ def test_a_terminated_run_writes_a_checkpoint_and_goes_on(tmp_path):
 
 def test_wrong_words_are_answered_with_the_right_ones(tmp_path):
     with pytest.raises(InputError, match="did you mean 'mini'"):
-        Train("video", tmp_path, recipe="minni").run()
+        Train(kind="video", session=RunSettings(out=tmp_path), recipe="minni").run()
     with pytest.raises(InputError, match=r"no recon recipe 'paper-v2'; (known|did)"):
         find_recipe("recon", "paper-v2")
     with pytest.raises(InputError, match="needs 2 positive numbers for 'tiny'"):
-        find_recipe("video", "tiny", Changes(stage_steps=(3,)))
+        find_recipe("video", "tiny", RecipeChanges(stage_steps=(3,)))
     with pytest.raises(InputError, match="at least 1 sample"):
-        find_recipe("video", "tiny", Changes(batch=0))
+        find_recipe("video", "tiny", RecipeChanges(batch=0))
     with pytest.raises(InputError, match="no choice of text"):
-        find_recipe("video", "wan-1.3b", Changes(text="none"))
+        find_recipe("video", "wan-1.3b", RecipeChanges(text="none"))
     with pytest.raises(InputError, match="minutes must be positive"):
-        Train("video", tmp_path, minutes=0.0).run()
+        Train(kind="video", session=RunSettings(out=tmp_path, minutes=0.0)).run()
     with pytest.raises(InputError, match="no run to resume"):
-        Train("video", tmp_path / "nowhere", recipe="tiny", resume=True).run()
+        Train(kind="video", session=RunSettings(out=tmp_path / "nowhere", resume=True), recipe="tiny").run()
     with pytest.raises(InputError, match="--base FOLDER"):
         new_generator(VIDEO_RECIPES["paper-v2"]())  # pyright: ignore[reportArgumentType]
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_changes_reach_the_recipe():
-    changes = Changes(seed=7, stage_steps=(3, 4), micro_batch=1, precision="bfloat16", sample_every=5)
+    changes = RecipeChanges(seed=7, stage_steps=(3, 4), micro_batch=1, precision="bfloat16", sample_every=5)
     recipe = find_recipe("video", "tiny", changes)
     assert (recipe.loop.seed, recipe.loop.micro_batch, recipe.loop.precision) == (7, 1, "bfloat16")
     assert [stage.steps for stage in recipe.stages] == [3, 4]
     assert recipe.loop.sample_every == 5
-    recipe = find_recipe("recon", "tiny", Changes(batch=3, shards="somewhere"))
+    recipe = find_recipe("recon", "tiny", RecipeChanges(batch=3, shards="somewhere"))
     assert [stage.batch for stage in recipe.stages] == [3, 3, 3]
     assert recipe.shards == "somewhere"
 
@@ -140,7 +142,7 @@ def test_the_shipped_video_model_keeps_to_its_budget():
 
 
 def test_the_precision_of_gpus_runs_here_too():
-    recipe = find_recipe("video", "tiny", Changes(precision="bfloat16"))
+    recipe = find_recipe("video", "tiny", RecipeChanges(precision="bfloat16"))
     task = VideoTask(recipe, torch.device("cpu"))  # pyright: ignore[reportArgumentType]
     mixture = task.mixture(1)
     samples = mixture.render([mixture.draft(0, 0)])
@@ -150,13 +152,24 @@ def test_the_precision_of_gpus_runs_here_too():
     assert float(rough.detach()) == pytest.approx(float(exact.detach()), rel=0.03)
 
 
-def test_another_pace_scales_all_that_counts_steps():
-    whole, short = (find_recipe("video", "base", Changes(pace=pace)) for pace in (None, 0.1))
+def test_scale_steps_scales_everything_that_counts_steps():
+    whole, short = (find_recipe("video", "base", RecipeChanges(scale_steps=factor)) for factor in (None, 0.1))
     for stage, hurried in zip(whole.stages, short.stages, strict=True):
         assert hurried.steps == round(stage.steps / 10)
         assert hurried.mixture.curriculum_steps == round(stage.mixture.curriculum_steps / 10)
         assert hurried.optimiser.warmup == round(stage.optimiser.warmup / 10)
         assert (hurried.batch, hurried.optimiser.decay) == (stage.batch, stage.optimiser.decay)
-    assert [stage.steps for stage in find_recipe("recon", "tiny", Changes(pace=0.001)).stages] == [1, 1, 1]
-    with pytest.raises(InputError, match="pace must be a positive number"):
-        find_recipe("video", "base", Changes(pace=0.0))
+    assert [stage.steps for stage in find_recipe("recon", "tiny", RecipeChanges(scale_steps=0.001)).stages] == [1, 1, 1]
+    with pytest.raises(InputError, match="scale-steps must be a positive number"):
+        find_recipe("video", "base", RecipeChanges(scale_steps=0.0))
+
+
+def test_help_says_of_every_recipe_what_it_trains():
+    for kind, recipes in (("video", VIDEO_RECIPES), ("recon", RECON_RECIPES)):
+        part = inspect.getdoc(Train).split(f"Recipes for {kind}")[1].split("\n\n")[0]
+        lines = dict(line.strip().split(": ", 1) for line in part.splitlines()[1:])
+        assert lines.keys() == recipes.keys()
+        for name, make in recipes.items():
+            worlds = make().stages[-1].mixture.worlds
+            grid = f"{worlds.views} x {worlds.frames} of {worlds.height} x {worlds.width}"
+            assert grid in lines[name], f"{name} trains {grid}"

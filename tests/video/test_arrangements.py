@@ -13,7 +13,7 @@ from torch import Tensor
 from fourreal.core.errors import InputError
 from fourreal.video.arrangements import TRAINING_FREE
 from fourreal.video.presets import tiny
-from fourreal.video.sync import AverageSync, BlendSync, HardSync, SoftSync, record_sync
+from fourreal.video.sync import AverageSync, BlendSync, HardSync, SoftSync
 from fourreal.video.trainable import freeze_for_training, trainable_parameters
 from fourreal.video.transformer import ViewTimeTransformer
 
@@ -241,34 +241,6 @@ def test_context_tokens_follow_the_axis_of_each_pass() -> None:
             model(latents, timestep, text)
         changed = [not torch.equal(streams[0], streams[2]), not torch.equal(streams[1], streams[3])]
         assert changed == [token == 0, token == 1], arrangement_sees
-
-
-def test_recorded_updates_and_similarities_are_those_of_figure_3() -> None:
-    model = build("parallel_soft")
-    latents, timestep, text, _ = batch()
-    with torch.no_grad(), record_sync(model.synchronisation) as log:
-        model(latents, timestep, text)
-    assert [m.layer for m in log.measures] == list(range(LAYERS))
-    assert all(m.views_update == m.times_update == 0 for m in log.measures)
-    assert all(-1 <= m.similarity < 0.9999 for m in log.measures)
-
-    # A layer that moves the first stream onto the second: its update is the gap between them.
-    layer = model.synchronisation.layers[1]
-    with torch.no_grad():
-        layer.updates.weight[:48] = torch.cat([-torch.eye(48), torch.eye(48)], dim=1)
-    seen: list[tuple[Tensor, Tensor]] = []
-    layer.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[:2]))
-    with torch.no_grad(), record_sync(model.synchronisation) as log:
-        model(latents, timestep, text)
-        model(latents, timestep, text)
-    views, times = seen[0]
-    mean = log.mean_by_layer()
-    assert len(log.measures) == 2 * LAYERS
-    assert mean[1].views_update == pytest.approx(float((times - views).norm() / views.norm()), rel=1e-4)
-    assert mean[1].times_update == 0
-    assert mean[1].similarity == pytest.approx(1, abs=1e-5)
-    model(latents, timestep, text)
-    assert len(log.measures) == 2 * LAYERS, "recording ends with its block"
 
 
 def test_sync_layers_without_training_have_no_parameters() -> None:

@@ -10,9 +10,7 @@ from fourreal.video.conditioning import (
     MODES,
     STATIC_SHOT,
     ContextTokens,
-    drop_conditions,
     embed_references,
-    keep_conditions,
     prompt_for,
 )
 
@@ -43,27 +41,6 @@ def test_a_patch_of_two_latents_is_known_when_both_are() -> None:
     known = torch.tensor([[[True, False, True, True]]])
     changed = embed_references(patches, latents, latents, known) != embed_references(patches, latents, None, None)
     assert changed.any(-1).flatten().tolist() == [False, True]
-
-
-def test_conditions_drop_at_their_rate_and_repeat_with_the_seed() -> None:
-    drawn = [drop_conditions(4000, 0.2, torch.Generator().manual_seed(7)) for _ in range(2)]
-    assert torch.equal(*drawn)
-    assert 0.17 < drawn[0].float().mean() < 0.23
-    assert not drop_conditions(100, 0.0, torch.Generator()).any()
-    assert drop_conditions(100, 1.0, torch.Generator()).all()
-
-
-def test_text_and_references_drop_separately() -> None:
-    text, null = torch.randn(4, 3, 5), torch.randn(3, 5)
-    known = torch.ones(4, 2, 2, dtype=torch.bool)
-    text_off, references_off = torch.tensor([1, 0, 1, 0]).bool(), torch.tensor([1, 1, 0, 0]).bool()
-    kept, mask = keep_conditions(text, known, without_text=text_off, without_references=references_off, null_text=null)
-    assert torch.equal(kept[0], null)
-    assert torch.equal(kept[1], text[1])
-    assert mask.flatten(1).any(1).tolist() == [False, False, True, True]
-    zeroed, _ = keep_conditions(text, known, without_text=text_off, without_references=references_off)
-    assert not zeroed[2].any()
-    assert torch.equal(zeroed[3], text[3])
 
 
 def test_context_tokens_stand_behind_the_text() -> None:

@@ -56,7 +56,7 @@ def test_released_models_have_the_known_numbers(name: str, billions: float, toke
 
 def test_the_papers_own_pass_takes_about_its_time() -> None:
     """Table 4: 11.7 s for one pass of an 11B model on an A100, which the estimate must come near."""
-    shape = replace(named_shape("paper-11b"), codec=CodecCost(8))
+    shape = replace(named_shape("paper-11b"), codec=CodecCost(spatial_stride=8))
     plan = plan_generation(shape, PAPER_GRID, GPUS["a100-80gb"], steps=1)
     assert plan.tokens == 73_728
     assert plan.seconds == pytest.approx(11.7, rel=0.4)
@@ -69,7 +69,7 @@ def _shape(transformer: ViewTimeTransformer) -> ModelShape:
         ffn=transformer.config["ffn_dim"],
         layers=transformer.config["num_layers"],
         text_tokens=7,
-        codec=CodecCost(8, bytes_per_pixel=0),
+        codec=CodecCost(spatial_stride=8, bytes_per_pixel=0),
         bytes_per_value=4,
     )
 

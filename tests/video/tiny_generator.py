@@ -50,7 +50,9 @@ class AdditiveOracle(ViewTimeTransformer):
 def tiny_pixels(kind: type[ViewTimeTransformer] = ViewTimeTransformer, **changes: Any) -> ViewTimeGenerator:
     torch.manual_seed(5)
     transformer = kind(**{**PIXELS, **changes}).eval().requires_grad_(False)
-    return ViewTimeGenerator(transformer, PixelTubelets(), NoTextEncoder(PIXELS["text_dim"]), shift=3.0)
+    return ViewTimeGenerator(
+        transformer=transformer, codec=PixelTubelets(), text_encoder=NoTextEncoder(PIXELS["text_dim"]), shift=3.0
+    )
 
 
 def additive_grid(views: int, times: int, size: int = 8, seed: int = 0) -> VideoGrid:

@@ -53,7 +53,7 @@ class Selection:
 ALL = Selection()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Capture:
     """A benchmark scene as a grid.
 
@@ -99,7 +99,7 @@ class CalibratedView:
     lens: Lens = PINHOLE
 
     def camera(self) -> Cameras:
-        return Cameras(self.world_to_cam.float(), self.intrinsics.float(), self.image_size)
+        return Cameras(self.world_to_cam.float(), self.intrinsics.float(), self.image_size).validated()
 
 
 def read_picture(
@@ -157,7 +157,7 @@ def grid_of_rows(
         raise InputError(f"{where}: views differ in {what}")
     known = [camera for camera in cameras if camera is not None]
     stacked = stack(known) if len(known) == len(rows) else None
-    return VideoGrid.complete(torch.stack(list(rows)), seconds, stacked)
+    return VideoGrid.complete(torch.stack(list(rows)), seconds, stacked).validated()
 
 
 def require_count(found: int, expected: int, what: str, where: Path) -> None:

@@ -11,7 +11,6 @@ Source: the "Output Format" page of COLMAP's documentation; Schoenberger and Fra
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,14 +47,6 @@ _MODELS = {
 _PARAMETERS = dict(_MODELS.values())
 
 
-@dataclass(frozen=True, eq=False)
-class ColmapImage:
-    """One registered image: its file name and camera."""
-
-    name: str
-    view: CalibratedView
-
-
 def read_colmap(
     folder: str | Path,
     selection: Selection = ALL,
@@ -77,14 +68,14 @@ def read_colmap(
     folder = require_folder(folder)
     registered, points = read_colmap_model(folder / model)
     chosen = selection.of_views(registered, folder)
-    read = [read_picture(folder / images / image.name, image.view, selection.size) for image in chosen]
+    read = [read_picture(folder / images / name, view, selection.size) for name, view in chosen]
     grid = grid_of_rows([image[None] for image, _ in read], torch.zeros(1), [c for _, c in read], folder)
-    names = tuple(image.name for image in chosen)
-    return Capture(grid, folder.name, names, source, licence, points=points)
+    names = tuple(name for name, _ in chosen)
+    return Capture(grid=grid, name=folder.name, view_names=names, source=source, licence=licence, points=points)
 
 
-def read_colmap_model(folder: str | Path) -> tuple[list[ColmapImage], Float[Tensor, "N 3"]]:
-    """Registered images sorted by name, and the sparse points (none when there is no points3D file).
+def read_colmap_model(folder: str | Path) -> tuple[list[tuple[str, CalibratedView]], Float[Tensor, "N 3"]]:
+    """Name and camera of each image, sorted by name, and the sparse points (none without a points3D file).
 
     Raises:
         InputError: as `read_colmap`.
@@ -100,7 +91,7 @@ def read_colmap_model(folder: str | Path) -> tuple[list[ColmapImage], Float[Tens
         cameras = readers[0](files[0])
         poses = readers[1](files[1])
         points = readers[2](files[2]) if files[2].is_file() else []
-        images = [ColmapImage(name, _view(cameras[camera], pose)) for name, camera, pose in sorted(poses)]
+        images = [(name, _view(cameras[camera], pose)) for name, camera, pose in sorted(poses)]
     except (struct.error, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
         if isinstance(error, InputError):
             raise

@@ -30,19 +30,22 @@ LICENCE = "DAVIS challenge data; its site states the terms, non-commercial use i
 FPS = 24.0
 
 
-def read_davis(folder: str | Path, sequence: str, selection: Selection = ALL, *, resolution: str = "480p") -> Capture:
+def read_davis(folder: str | Path, selection: Selection = ALL) -> Capture:
     """A sequence as a 1 x T grid with the annotated objects as `foreground`.
+
+    Args:
+        folder: DAVIS/JPEGImages/480p/SEQUENCE.
 
     Raises:
         InputError: the sequence is not there, or frames and annotations do not match in number.
     """
-    folder = require_folder(folder)
-    files = natural_order(list(require_folder(folder / "JPEGImages" / resolution / sequence).glob("*.jpg")))
-    times = selection.of_times(range(len(files)), folder / "JPEGImages" / resolution / sequence)
+    folder = require_folder(folder).absolute()
+    files = natural_order(list(folder.glob("*.jpg")))
+    times = selection.of_times(range(len(files)), folder)
     frames = torch.stack([read_picture(files[time], None, selection.size)[0] for time in times])
     seconds = torch.tensor([(time - times[0]) / FPS for time in times], dtype=torch.float32)
     foreground = None
-    annotations = folder / "Annotations" / resolution / sequence
+    annotations = folder.parents[2] / "Annotations" / folder.parent.name / folder.name
     if annotations.is_dir():
         masks = natural_order(list(annotations.glob("*.png")))
         require_count(len(masks), len(files), "annotations (each frame needs one)", annotations)
@@ -50,4 +53,6 @@ def read_davis(folder: str | Path, sequence: str, selection: Selection = ALL, *,
         size = (frames.shape[-2], frames.shape[-1])
         foreground = torch.stack([fit(mask, size)[0] > 0.5 for mask in drawn])[None]
     grid = grid_of_rows([frames], seconds, [None], folder)
-    return Capture(grid, sequence, ("camera",), "DAVIS", LICENCE, foreground=foreground)
+    return Capture(
+        grid=grid, name=folder.name, view_names=("camera",), source="DAVIS", licence=LICENCE, foreground=foreground
+    )

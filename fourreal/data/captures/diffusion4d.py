@@ -24,13 +24,13 @@ from fourreal.core.cameras import Cameras, stack
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import natural_order, probe_clip
-from fourreal.data.captures.capture import CalibratedView, Capture, read_picture, require_folder
+from fourreal.data.captures.capture import ALL, CalibratedView, Capture, Selection, read_picture, require_folder
 from fourreal.data.captures.foreign_axes import from_opengl, pinhole
 
 LICENCE = "ODC-By 1.0 for the Objaverse collection; each object has its own terms, some non-commercial"
 
 
-def read_diffusion4d(folder: str | Path, *, size: tuple[int, int] | None = None, fps: float = 8.0) -> Capture:
+def read_diffusion4d(folder: str | Path, selection: Selection = ALL, *, fps: float = 8.0) -> Capture:
     """An object as a V x T grid whose row, column and (where rendered) diagonal are known.
 
     Raises:
@@ -45,21 +45,25 @@ def read_diffusion4d(folder: str | Path, *, size: tuple[int, int] | None = None,
     front = _camera_file(folder / "front.json", fronts[0])
     if (front.world_to_cam - views[0].world_to_cam).abs().max() > 1e-3:
         raise InputError(f"{folder}: the front camera is not the first static one's; render both at one elevation")
-    column = [read_picture(file, view, size) for file, view in zip(statics, views, strict=True)]
+    column = [read_picture(file, view, selection.size) for file, view in zip(statics, views, strict=True)]
     frames = torch.zeros(len(statics), len(fronts), *column[0][0].shape)
     known = torch.zeros(frames.shape[:2], dtype=torch.bool)
     for index in range(min(frames.shape[:2])):
         file = folder / f"multi_frame{index}.png"
         if file.is_file():
-            frames[index, index], known[index, index] = read_picture(file, views[index], size)[0], True
+            frames[index, index], known[index, index] = read_picture(file, views[index], selection.size)[0], True
     for time, file in enumerate(fronts):
-        frames[0, time], known[0, time] = read_picture(file, views[0], size)[0], True
+        frames[0, time], known[0, time] = read_picture(file, views[0], selection.size)[0], True
     for view, (image, _) in enumerate(column):
         frames[view, 0], known[view, 0] = image, True
     cameras: list[Cameras] = [camera for _, camera in column if camera is not None]
-    grid = VideoGrid(frames, known, torch.arange(len(fronts)) / fps, stack(cameras))
-    names = tuple(f"static{view}" for view in range(len(statics)))
-    return Capture(grid, folder.name, names, "Objaverse, rendered as Diffusion4D", LICENCE)
+    grid = VideoGrid(frames, known, torch.arange(len(fronts)) / fps, stack(cameras)).validated()
+    chosen = selection.of_views(range(len(statics)), folder)
+    grid = grid.select(chosen, selection.of_times(range(len(fronts)), folder))
+    names = tuple(f"static{view}" for view in chosen)
+    return Capture(
+        grid=grid, name=folder.name, view_names=names, source="Objaverse, rendered as Diffusion4D", licence=LICENCE
+    )
 
 
 def _camera_file(path: Path, image: Path) -> CalibratedView:

@@ -75,7 +75,9 @@ def read_llff(folder: str | Path, selection: Selection = ALL, *, images: str = "
     read = [read_picture(files[i], views[i], selection.size) for i in chosen]
     grid = grid_of_rows([image[None] for image, _ in read], torch.zeros(1), [c for _, c in read], folder)
     names = tuple(files[i].stem for i in chosen)
-    return Capture(grid, folder.name, names, "LLFF", LLFF_LICENCE, near_far=near_far[chosen])
+    return Capture(
+        grid=grid, name=folder.name, view_names=names, source="LLFF", licence=LLFF_LICENCE, near_far=near_far[chosen]
+    )
 
 
 def read_neural_3d_video(folder: str | Path, selection: Selection = ALL) -> Capture:
@@ -95,4 +97,11 @@ def read_neural_3d_video(folder: str | Path, selection: Selection = ALL) -> Capt
     read = [read_video(files[i], views[i], selection) for i in chosen]
     grid = grid_of_rows([frames for frames, _, _ in read], read[0][1], [c for _, _, c in read], folder)
     names = tuple(files[i].stem for i in chosen)
-    return Capture(grid, folder.name, names, "Neural 3D Video", NEURAL_3D_LICENCE, near_far=near_far[chosen])
+    return Capture(
+        grid=grid,
+        name=folder.name,
+        view_names=names,
+        source="Neural 3D Video",
+        licence=NEURAL_3D_LICENCE,
+        near_far=near_far[chosen],
+    )

@@ -55,4 +55,11 @@ def read_nvidia_dynamic(folder: str | Path, selection: Selection = ALL, *, fps: 
     seconds = torch.tensor([(time - times[0]) / fps for time in times], dtype=torch.float32)
     grid = grid_of_rows(rows, seconds, cameras, inside)
     labels = tuple(Path(names[view]).stem for view in chosen)
-    return Capture(grid, folder.name, labels, "NVIDIA Dynamic Scenes", LICENCE, near_far=near_far[chosen])
+    return Capture(
+        grid=grid,
+        name=folder.name,
+        view_names=labels,
+        source="NVIDIA Dynamic Scenes",
+        licence=LICENCE,
+        near_far=near_far[chosen],
+    )

@@ -12,7 +12,7 @@ Source: the Pose2Sim package (BSD-3-Clause), whose videos are a test of this rea
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -41,16 +41,8 @@ CODEC_BLOCK = 16
 LICENCE = "BSD-3-Clause (Pose2Sim demo data)"
 
 
-@dataclass(frozen=True, eq=False)
-class QualisysCamera:
-    """One camera of a calibration; the world is in metres, z-up."""
-
-    serial: str
-    view: CalibratedView
-
-
-def read_qualisys(path: str | Path) -> list[QualisysCamera]:
-    """The cameras of a `.qca.txt`, in the file's order.
+def read_qualisys(path: str | Path) -> list[tuple[str, CalibratedView]]:
+    """Serial number and camera of each view of a `.qca.txt`, in the file's order; the world is in metres, z-up.
 
     Raises:
         InputError: the file is missing, no XML, or lacks a number.
@@ -62,7 +54,7 @@ def read_qualisys(path: str | Path) -> list[QualisysCamera]:
         raise InputError(f"{path} is missing or no XML; expected a Qualisys calibration (.qca.txt)") from error
     if not cameras:
         raise InputError(f"{path} lists no cameras; expected a Qualisys calibration")
-    return [QualisysCamera(camera.get("serial", ""), _view(camera, path)) for camera in cameras]
+    return [(camera.get("serial", ""), _view(camera, path)) for camera in cameras]
 
 
 def read_pose2sim(folder: str | Path, selection: Selection = ALL) -> Capture:
@@ -83,10 +75,10 @@ def read_pose2sim(folder: str | Path, selection: Selection = ALL) -> Capture:
     videos = natural_order(list((folder / "videos").glob("*.mp4")))
     require_count(len(videos), len(cameras), "videos", folder / "videos")
     chosen = selection.of_views(range(len(videos)), folder)
-    read = [read_video(videos[i], _unpadded(cameras[i].view, videos[i]), selection) for i in chosen]
+    read = [read_video(videos[i], _unpadded(cameras[i][1], videos[i]), selection) for i in chosen]
     grid = grid_of_rows([frames for frames, _, _ in read], read[0][1], [c for _, _, c in read], folder)
-    names = tuple(cameras[i].serial or videos[i].stem for i in chosen)
-    return Capture(grid, folder.name, names, "Pose2Sim demo", LICENCE)
+    names = tuple(cameras[i][0] or videos[i].stem for i in chosen)
+    return Capture(grid=grid, name=folder.name, view_names=names, source="Pose2Sim demo", licence=LICENCE)
 
 
 def _unpadded(view: CalibratedView, video: Path) -> CalibratedView:

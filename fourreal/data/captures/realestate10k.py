@@ -36,7 +36,7 @@ LICENCE = "camera annotations CC-BY-4.0 (Google); the videos belong to their mak
 
 
 def read_realestate10k(
-    poses: str | Path, frames: str | Path, selection: Selection = ALL, *, source: str = "RealEstate10K"
+    poses: str | Path, selection: Selection = ALL, *, frames: str | Path | None = None, source: str = "RealEstate10K"
 ) -> Capture:
     """A clip as a V x 1 grid: one view a frame that is there, in order of time.
 
@@ -44,13 +44,14 @@ def read_realestate10k(
 
     Args:
         poses: the clip's text file.
-        frames: the folder of its frames.
+        frames: the folder of its frames; the one called CLIP beside CLIP.txt when left out.
         source: "ACID" for that benchmark, whose files are alike.
 
     Raises:
         InputError: the text is of another kind, or no line has a frame, or a frame has no line.
     """
-    poses, frames = Path(poses), require_folder(frames)
+    poses = Path(poses)
+    frames = require_folder(frames or poses.with_suffix(""))
     lines = read_pose_lines(poses)
     files = {p.stem: p for p in frames.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES}
     strangers = sorted(set(files) - set(lines))
@@ -72,7 +73,7 @@ def read_realestate10k(
         rows.append(image[None])
         cameras.append(camera)
     grid = grid_of_rows(rows, torch.zeros(1), cameras, frames)
-    return Capture(grid, poses.stem, tuple(chosen), source, LICENCE)
+    return Capture(grid=grid, name=poses.stem, view_names=tuple(chosen), source=source, licence=LICENCE)
 
 
 def read_pose_lines(path: Path) -> dict[str, Float64[Tensor, "18"]]:

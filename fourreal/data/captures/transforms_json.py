@@ -67,7 +67,7 @@ def read_transforms(
         cameras.append(camera)
         names.append(file.stem)
     grid = grid_of_rows(rows, torch.zeros(1), cameras, folder)
-    return Capture(grid, folder.name, tuple(names), source, licence)
+    return Capture(grid=grid, name=folder.name, view_names=tuple(names), source=source, licence=licence)
 
 
 def _image_file(folder: Path, frame: dict[str, Any], images: str | None, where: str) -> Path:

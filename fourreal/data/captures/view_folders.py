@@ -61,9 +61,9 @@ class OrbitRig:
 
 def read_view_folders(
     folder: str | Path,
-    rig: OrbitRig | None = None,
     selection: Selection = ALL,
     *,
+    rig: OrbitRig | None = None,
     fps: float = 10.0,
     source: str = "per-view folders",
     licence: str = "unknown",
@@ -100,7 +100,13 @@ def read_view_folders(
         cameras.append(read[0][1])
     seconds = torch.tensor([(time - times[0]) / fps for time in times], dtype=torch.float32)
     grid = grid_of_rows(rows, seconds, cameras, folder)
-    return Capture(grid, folder.name, tuple(folders[view].name for view in chosen), source, licence)
+    return Capture(
+        grid=grid,
+        name=folder.name,
+        view_names=tuple(folders[view].name for view in chosen),
+        source=source,
+        licence=licence,
+    )
 
 
 def _frames(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from fourreal.data.worlds.caption import write_caption
 from fourreal.data.worlds.config import Background, WorldConfig
 from fourreal.data.worlds.daylight import draw_environment
 from fourreal.data.worlds.layout import arrange, centres_and_radii, parts_of
-from fourreal.data.worlds.materials import Dresser, Finish, stack_finishes, texture_mean
+from fourreal.data.worlds.materials import Finish, FinishChooser, stack_finishes, texture_mean
 from fourreal.data.worlds.rigs import Rig, draw_rig
 from fourreal.data.worlds.scene import Group, NamedThing, World
 from fourreal.data.worlds.seeding import pick, stream
@@ -127,21 +127,23 @@ def _motion_in_view(groups: list[Group], rig: Rig, config: WorldConfig) -> float
 
 
 def _finish_world(config: WorldConfig, seed: int, groups: list[Group], rig: Rig, background: Background) -> World:
-    dresser = Dresser(
+    chooser = FinishChooser(
         stream(seed, "materials"), stream(seed, "photographs"), config.texture_loudness, config.photo_textures
     )
-    floor_finish, floor = dresser.surface("floor")
-    wall_finish, wall = dresser.surface("wall")
+    floor_finish, floor = chooser.surface("floor")
+    wall_finish, wall = chooser.surface("wall")
     finishes: list[Finish] = [floor_finish, wall_finish, wall_finish]
     named = []
     planes, first = len(finishes), 1
     offsets = stream(seed, "texture offsets")
     for thing in (thing for group in groups for thing in group.things):
-        looks, colour, pattern = dresser.thing(thing)
+        looks, colour, pattern = chooser.thing(thing)
         for part in thing.parts:
             finishes.append(replace(looks[part.role], offset=tuple(offsets.random(2))))
         instances = tuple(range(first, first + len(thing.parts)))
-        named.append(NamedThing(thing.noun, colour, pattern, thing.motion, instances))
+        named.append(
+            NamedThing(noun=thing.noun, colour=colour, pattern=pattern, motion=thing.motion, instances=instances)
+        )
         first += len(thing.parts)
     parts = parts_of(groups)
     environment, walls = draw_environment(

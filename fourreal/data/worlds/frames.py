@@ -19,7 +19,7 @@ from fourreal.data.worlds.scene import Shape, World
 ABSENT_SHAPE = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorldTable:
     """What is constant over a world's frames; W worlds, P planes, K solids, L = P + K surfaces."""
 
@@ -93,12 +93,12 @@ def world_table(worlds: list[World], device: torch.device, dtype: torch.dtype) -
         lights.append(_lights(world))
     heights = torch.stack([world.environment.plane_heights for world in worlds], -1)
     return WorldTable(
-        shapes.to(device),
-        rearrange(half_sizes, "w k c -> c w k").to(device, dtype),
-        heights.to(device, dtype),
-        torch.cat(looks).to(device, dtype),
-        torch.stack(lights).to(device, dtype),
-        planes,
+        shapes=shapes.to(device),
+        half_sizes=rearrange(half_sizes, "w k c -> c w k").to(device, dtype),
+        plane_heights=heights.to(device, dtype),
+        looks=torch.cat(looks).to(device, dtype),
+        lights=torch.stack(lights).to(device, dtype),
+        planes=planes,
     )
 
 

@@ -1,4 +1,4 @@
-"""Dressing: which texture and colours every surface gets, and the words for them."""
+"""Which texture and colours every surface gets, and their names in captions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PALENESS = 0.4  # of wall paints
 Colours = tuple[Colour, Colour, Colour]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finish:
     """One material: a row of `Materials` before stacking."""
 
@@ -44,8 +44,8 @@ class Finish:
 
 
 @dataclass(frozen=True)
-class Dresser:
-    """Chooses finishes. Photographs have dice of their own: allowing them changes nothing else.
+class FinishChooser:
+    """Chooses finishes. Photographs have a generator of their own: allowing them changes nothing else.
 
     Attributes:
         loudness: 1 full contrast, 0 plain.
@@ -128,7 +128,16 @@ class Dresser:
         matrix, base = self._colouring(entry, colours)
         outside = "thing" not in entry.uses
         specular = float(0.25 * shine**3) * (0.15 if outside else 1.0)
-        return Finish(LIBRARY.index(entry), float(scale), offset, swap, matrix, base, specular, gloss)
+        return Finish(
+            texture=LIBRARY.index(entry),
+            tile_m=float(scale),
+            offset=offset,
+            swap=swap,
+            colour_matrix=matrix,
+            colour_base=base,
+            specular=specular,
+            gloss=gloss,
+        )
 
     def _colouring(self, entry: Texture, colours: Colours) -> tuple[np.ndarray, np.ndarray]:
         """The map from texture weights to linear RGB, softened towards the texture's own mean colour."""

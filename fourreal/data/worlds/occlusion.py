@@ -30,7 +30,7 @@ MIN_BLUR_PIXELS = 0.7  # shadow edges are never sharper
 MAX_BLUR_M = 0.2  # what that may come to on the farthest floor that matters
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """The solids of B frames and the sun over them."""
 
@@ -48,12 +48,12 @@ def sun_and_sky(
     """Shares of the sun and of the sky that reach each point."""
     lights = table.lights[frames.world]
     scene = Scene(
-        table.shapes[frames.world],
-        table.half_sizes[:, frames.world],
-        frames.rotation[:, :, :, table.planes :],
-        frames.position[:, :, table.planes :],
-        lights[:, columns(LIGHT_COLUMNS, "sun")].T,
-        lights[:, columns(LIGHT_COLUMNS, "softness")][:, 0],
+        shapes=table.shapes[frames.world],
+        half_sizes=table.half_sizes[:, frames.world],
+        rotation=frames.rotation[:, :, :, table.planes :],
+        centre=frames.position[:, :, table.planes :],
+        sun=lights[:, columns(LIGHT_COLUMNS, "sun")].T,
+        softness=lights[:, columns(LIGHT_COLUMNS, "softness")][:, 0],
     )
     half_axis, radius = contact_capsules(scene.shapes, scene.half_sizes, scene.rotation)
     contact_reach = torch.sqrt(dot(half_axis, half_axis)) + AO_REACH * radius

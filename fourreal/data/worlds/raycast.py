@@ -32,7 +32,7 @@ CENTRE_ONLY = ((0.0, 0.0),)
 CENTRE_AND_2X2 = ((0.0, 0.0), (-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rays:
     """The rays of all tiles of all frames; N = B * tile rows * tile columns tiles, R rays each.
 
@@ -68,13 +68,13 @@ def make_rays(frames: FrameTable, image_size: tuple[int, int], antialias: bool) 
     y, x = torch.meshgrid(torch.arange(TILE, **like) + 0.5, torch.arange(TILE, **like) + 0.5, indexing="ij")
     top, left = torch.meshgrid(torch.arange(rows, **like), torch.arange(columns, **like), indexing="ij")
     return Rays(
-        repeat(left * TILE, "r c -> (b r c) 1", b=len(frames)),
-        repeat(top * TILE, "r c -> (b r c) 1", b=len(frames)),
-        (offsets[:, :1] + x.reshape(-1)).reshape(-1),
-        (offsets[:, 1:] + y.reshape(-1)).reshape(-1),
-        len(offsets),
-        rows,
-        columns,
+        left=repeat(left * TILE, "r c -> (b r c) 1", b=len(frames)),
+        top=repeat(top * TILE, "r c -> (b r c) 1", b=len(frames)),
+        x=(offsets[:, :1] + x.reshape(-1)).reshape(-1),
+        y=(offsets[:, 1:] + y.reshape(-1)).reshape(-1),
+        samples=len(offsets),
+        rows=rows,
+        columns=columns,
     )
 
 

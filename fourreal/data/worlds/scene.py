@@ -87,7 +87,7 @@ class Group:
         return any(thing.motion != "stand" for thing in self.things)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NamedThing:
     """A thing of a finished world as its caption knows it; `instances` are its instance ids."""
 
@@ -98,7 +98,7 @@ class NamedThing:
     instances: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Materials:
     """How surfaces look, one row a surface.
 
@@ -123,7 +123,7 @@ class Materials:
     gloss: Float[Tensor, "L"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """Everything that is not an instance: up to three planes, the sky and the light.
 
@@ -152,7 +152,7 @@ class Environment:
     sun_softness: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class World:
     """A finished world, ready to render; small (no pixels), so thousands can wait in memory.
 

@@ -15,7 +15,7 @@ from fourreal.data.worlds.raycast import CENTRE_AND_2X2, FACES, TILE, Rays, Visi
 from fourreal.data.worlds.scene import Shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Points:
     """S visible points; `index` is their place in the flattened [N, R] rays.
 
@@ -88,21 +88,21 @@ def surface_points(
         return depth * spacing * (moved - local_ray * (dot(local_normal, moved) / slope))
 
     return Points(
-        index,
-        tile,
-        frame,
-        surface,
-        face,
-        depth,
-        ray,
-        place,
-        rotated(rotation, local_normal),
-        local,
-        local_normal,
-        footprint(view[3:6]),
-        footprint(view[6:]),
-        half_size,
-        shape == int(Shape.ELLIPSOID),
+        index=index,
+        tile=tile,
+        frame=frame,
+        surface=surface,
+        face=face,
+        depth=depth,
+        ray=ray,
+        place=place,
+        normal=rotated(rotation, local_normal),
+        local=local,
+        local_normal=local_normal,
+        across=footprint(view[3:6]),
+        down=footprint(view[6:]),
+        half_size=half_size,
+        is_ellipsoid=shape == int(Shape.ELLIPSOID),
     )
 
 

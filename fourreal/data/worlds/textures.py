@@ -20,7 +20,7 @@ from fourreal.data.worlds.seeding import stream
 Use = Literal["thing", "floor", "wall"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Texture:
     """An entry of the library.
 
@@ -45,7 +45,10 @@ class Texture:
 def _things(
     name: str, *made: p.Pattern, palette: str = "free", tile_m: tuple[float, float] = (1.2, 2.4)
 ) -> list[Texture]:
-    return [Texture(name, frozenset({"thing"}), palette, tile_m, pattern) for pattern in made]
+    return [
+        Texture(name=name, uses=frozenset({"thing"}), palette=palette, tile_m=tile_m, pattern=pattern)
+        for pattern in made
+    ]
 
 
 def _grounds(
@@ -53,13 +56,13 @@ def _grounds(
 ) -> list[Texture]:
     allowed: tuple[tuple[Use, bool], ...] = (("floor", floor), ("wall", wall))
     uses: frozenset[Use] = frozenset(use for use, is_allowed in allowed if is_allowed)
-    return [Texture(name, uses, palette, tile_m, pattern) for pattern in made]
+    return [Texture(name=name, uses=uses, palette=palette, tile_m=tile_m, pattern=pattern) for pattern in made]
 
 
 def _photo(
     name: str, file: str, *uses: Use, palette: str = "photo", tile_m: tuple[float, float] = (1.0, 2.0)
 ) -> Texture:
-    return Texture(name, frozenset(uses), palette, tile_m, file=file)
+    return Texture(name=name, uses=frozenset(uses), palette=palette, tile_m=tile_m, file=file)
 
 
 PROCEDURAL: tuple[Texture, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,46 +13,39 @@ import torch
 from fourreal.core.errors import InputError
 from fourreal.core.progress import Progress, silent
 from fourreal.eval.frechet import frechet_score
-from fourreal.eval.protocols.protocol import Metric, Protocol, SceneScore
-from fourreal.eval.protocols.scene_store import SceneStore, StoredScore
-from fourreal.eval.scores import Measured, NotComputed, Score, mean_score, paired_difference
+from fourreal.eval.protocols.protocol import Protocol, SceneScore
+from fourreal.eval.protocols.scene_store import SceneStore
+from fourreal.eval.scores import Measured, Metric, NotComputed, Score, mean_score, paired_difference
 
 
-@dataclass(frozen=True)
-class Margin:
-    """How far the model is from the best baseline of a metric, over the same scenes; signed so that more is better."""
-
-    baseline: str
-    difference: Measured
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
     """A protocol's figures.
 
     Attributes:
-        scores: by arm and metric, over all scenes.
+        scores: by method and metric, over all scenes.
         groups: the same for every group of scenes.
-        per_scene: by arm and scene, the metrics' means over cells; NaN where there was nothing to measure.
-        margins: by metric, the model against the best baseline; empty without baselines.
-        stored: by arm and scene, everything measured.
+        per_scene: by method and scene, the metrics' means over cells; NaN where there was nothing to measure.
+        margins: by metric, the best baseline and how far the model is from it over the same scenes, signed so that
+            more is better; empty without baselines.
+        stored: by method and scene, everything measured.
     """
 
     protocol: Protocol
     scores: Mapping[str, Mapping[str, Score]]
     groups: Mapping[str, Mapping[str, Mapping[str, Score]]]
     per_scene: Mapping[str, Mapping[str, Mapping[str, float]]]
-    margins: Mapping[str, Margin]
-    stored: Mapping[str, Mapping[str, StoredScore]]
+    margins: Mapping[str, tuple[str, Measured]]
+    stored: Mapping[str, Mapping[str, SceneScore]]
 
     @property
     def model(self) -> str:
-        """The first arm: what was evaluated."""
-        return next(iter(self.protocol.arms))
+        """The first method: what was evaluated."""
+        return next(iter(self.protocol.methods))
 
 
 def evaluate(protocol: Protocol, out: Path, *, seed: int = 0, progress: Progress = silent) -> Evaluation:
-    """Score every scene with every arm; what `out` already holds is not measured again.
+    """Score every scene with every method; what `out` already holds is not measured again.
 
     Args:
         out: folder in which scores of scenes are kept as soon as they are there.
@@ -62,47 +55,49 @@ def evaluate(protocol: Protocol, out: Path, *, seed: int = 0, progress: Progress
         InputError: a scene cannot be read or answered; the message names it. What was measured before stays.
     """
     store = SceneStore(out, protocol)
-    stored: dict[str, dict[str, StoredScore]] = {arm: {} for arm in protocol.arms}
-    total = len(protocol.scenes) * len(protocol.arms)
-    for number, scene in enumerate(protocol.scenes):
-        for place, arm in enumerate(protocol.arms):
-            stored[arm][scene] = store.load(scene, arm) or _measured(protocol, store, scene, arm)
-            progress(number * len(protocol.arms) + place + 1, total)
+    stored: dict[str, dict[str, SceneScore]] = {method: {} for method in protocol.methods}
+    total = len(protocol.table.scenes) * len(protocol.methods)
+    for number, scene in enumerate(protocol.table.scenes):
+        for place, method in enumerate(protocol.methods):
+            stored[method][scene] = store.load(scene, method) or _measured(protocol, store, scene, method)
+            progress(number * len(protocol.methods) + place + 1, total)
     return summarise(protocol, stored, seed)
 
 
-def _measured(protocol: Protocol, store: SceneStore, scene: str, arm: str) -> StoredScore:
+def _measured(protocol: Protocol, store: SceneStore, scene: str, method: str) -> SceneScore:
     started = time.monotonic()
     try:
-        score = protocol.score(scene, arm)
+        score = protocol.score(scene, method)
     except InputError as error:
-        said = str(error).removeprefix(f"scene '{scene}': ")
-        raise InputError(f"{arm}, scene '{scene}': {said}") from error
-    result = StoredScore(score, time.monotonic() - started)
-    store.save(scene, arm, result)
-    return result
+        reason = str(error).removeprefix(f"scene '{scene}': ")
+        raise InputError(f"{method}, scene '{scene}': {reason}") from error
+    score = replace(score, seconds=time.monotonic() - started)
+    store.save(scene, method, score)
+    return score
 
 
-def summarise(protocol: Protocol, stored: Mapping[str, Mapping[str, StoredScore]], seed: int = 0) -> Evaluation:
+def summarise(protocol: Protocol, stored: Mapping[str, Mapping[str, SceneScore]], seed: int = 0) -> Evaluation:
     """Means, intervals and margins of measured scenes."""
-    scores = {arm: _scores(protocol, of_scenes, protocol.scenes, seed) for arm, of_scenes in stored.items()}
+    scores = {method: _scores(protocol, of_scenes, protocol.table.scenes, seed) for method, of_scenes in stored.items()}
     groups = {
-        group: {arm: _scores(protocol, of_scenes, scenes, seed) for arm, of_scenes in stored.items()}
-        for group, scenes in protocol.groups.items()
+        group: {method: _scores(protocol, of_scenes, scenes, seed) for method, of_scenes in stored.items()}
+        for group, scenes in protocol.table.groups.items()
     }
     per_scene = {
-        arm: {
-            scene: {m.name: scene_mean(entry.score, m) for m in protocol.metrics if not m.pooled}
+        method: {
+            scene: {m.name: scene_mean(entry, m) for m in protocol.metrics if not m.pooled}
             for scene, entry in of_scenes.items()
         }
-        for arm, of_scenes in stored.items()
+        for method, of_scenes in stored.items()
     }
     margins = {
         m.name: margin
         for m in protocol.metrics
         if (margin := _margin(protocol, m, scores, per_scene, seed)) is not None
     }
-    return Evaluation(protocol, scores, groups, per_scene, margins, stored)
+    return Evaluation(
+        protocol=protocol, scores=scores, groups=groups, per_scene=per_scene, margins=margins, stored=stored
+    )
 
 
 def scene_mean(score: SceneScore, metric: Metric) -> float:
@@ -112,11 +107,10 @@ def scene_mean(score: SceneScore, metric: Metric) -> float:
 
 
 def _scores(
-    protocol: Protocol, entries: Mapping[str, StoredScore], scenes: Sequence[str], seed: int
+    protocol: Protocol, entries: Mapping[str, SceneScore], scenes: Sequence[str], seed: int
 ) -> dict[str, Score]:
     return {
-        metric.name: _score(protocol, metric, [entries[scene].score for scene in scenes], seed)
-        for metric in protocol.metrics
+        metric.name: _score(protocol, metric, [entries[scene] for scene in scenes], seed) for metric in protocol.metrics
     }
 
 
@@ -125,16 +119,16 @@ def _score(protocol: Protocol, metric: Metric, scores: Sequence[SceneScore], see
         return NotComputed(protocol.absent[metric.name])
     reasons = {score.unmeasured[metric.name] for score in scores if metric.name in score.unmeasured}
     if metric.pooled:
-        made = [score.features[metric.name] for score in scores if metric.name in score.features]
-        if not made:
-            return NotComputed("; ".join(sorted(reasons)) or "does not apply to this arm")
+        predicted = [score.features[metric.name] for score in scores if metric.name in score.features]
+        if not predicted:
+            return NotComputed("; ".join(sorted(reasons)) or "does not apply to this method")
         reference = protocol.references.get(metric.name)
         if reference is None:
             reference = torch.cat([score.references[metric.name] for score in scores])
-        return frechet_score(torch.cat(made), reference, seed=seed)
+        return frechet_score(torch.cat(predicted), reference, seed=seed)
     measured = [score for score in scores if metric.name in score.cells]
     if not measured:
-        return NotComputed("; ".join(sorted(reasons)) or "does not apply to this arm")
+        return NotComputed("; ".join(sorted(reasons)) or "does not apply to this method")
     return mean_score([scene_mean(score, metric) for score in measured], seed=seed)
 
 
@@ -144,16 +138,18 @@ def _margin(
     scores: Mapping[str, Mapping[str, Score]],
     per_scene: Mapping[str, Mapping[str, Mapping[str, float]]],
     seed: int,
-) -> Margin | None:
+) -> tuple[str, Measured] | None:
     """Against the baseline with the best mean; over the scenes in which both have a value."""
-    model = next(iter(protocol.arms))
-    found = {arm: score for arm in protocol.baselines if isinstance(score := scores[arm][metric.name], Measured)}
+    model = next(iter(protocol.methods))
+    found = {
+        method: score for method in protocol.baselines if isinstance(score := scores[method][metric.name], Measured)
+    }
     if metric.pooled or not found or not isinstance(scores[model][metric.name], Measured):
         return None
     sign = 1 if metric.better == "higher" else -1
-    best = max(found, key=lambda arm: sign * found[arm].value)
+    best = max(found, key=lambda method: sign * found[method].value)
     scenes = [(per_scene[model][scene][metric.name], per_scene[best][scene][metric.name]) for scene in per_scene[model]]
     pairs = torch.tensor([pair for pair in scenes if not any(map(math.isnan, pair))], dtype=torch.float64)
     if not len(pairs):
         return None
-    return Margin(best, paired_difference(sign * pairs[:, 0], sign * pairs[:, 1], seed=seed))
+    return best, paired_difference(sign * pairs[:, 0], sign * pairs[:, 1], seed=seed)

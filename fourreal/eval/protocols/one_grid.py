@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import fit
-from fourreal.eval.protocols.completing import Completing, completing
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol
+from fourreal.eval.protocols.completion import completion
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, Table
 
 METRICS = ("PSNR", "PSNR (moving)", "SSIM", "MSE", "LPIPS (AlexNet)", "ST-LPIPS (alex)")
 
@@ -22,29 +22,26 @@ def one_grid(
 
     Args:
         grids: complete grids by name, read when they are needed.
-        source: where they lie, for the record.
+        source: where they are stored, for the report.
 
     Raises:
         InputError: there is no grid, or no generator.
     """
     scenes = extent.first(tuple(grids))
 
-    def opened(scene: str) -> VideoGrid:
+    def read(scene: str) -> VideoGrid:
         grid = grids[scene]()
         grid.require_complete("the evaluation on a grid")
-        grid = grid.select(range(grid.num_views)[: extent.views], range(grid.num_times)[: extent.times])
+        grid = grid.select(range(grid.num_views)[: extent.views], range(grid.num_times)[: extent.frames])
         if extent.size is None or extent.size == grid.image_size:
             return grid
         return VideoGrid.complete(fit(grid.frames, extent.size), grid.seconds)
 
-    table = Completing(
-        "grid",
-        "Grids as they are: first row and first column given",
-        scenes,
-        opened,
-        "cross",
-        METRICS,
-        {"data": source, "views": extent.views, "times": extent.times, "image_size": extent.size},
+    table = Table(
+        name="grid",
+        title="Complete grids: first row and first column given",
+        scenes=scenes,
+        settings={"data": source, "views": extent.views, "frames": extent.frames, "image_size": extent.size},
         notes=() if extent.size is None else (f"Frames are fitted to (height, width) {extent.size}.",),
     )
-    return completing(table, models, extent)
+    return completion(table, models, extent, read=read, given="cross", metrics=METRICS)

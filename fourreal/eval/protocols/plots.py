@@ -13,7 +13,7 @@ from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
 from fourreal.core.linspace_indices import linspace_indices
 from fourreal.eval.protocols.evaluate import Evaluation
-from fourreal.eval.protocols.protocol import Exhibit
+from fourreal.eval.protocols.protocol import Qualitative
 from fourreal.eval.scores import Measured
 
 MODEL_COLOUR, BASELINE_COLOUR = "#2a6f97", "#b8b8b8"
@@ -55,28 +55,28 @@ def _figure(rows: int, columns: int, cell: tuple[float, float]) -> tuple[Any, li
 
 
 def _bars(evaluation: Evaluation) -> Any:
-    """A panel a metric, a bar an arm, its interval as a whisker."""
+    """A panel a metric, a bar an method, its interval as a whisker."""
     shown = [
         m for m in evaluation.protocol.metrics if isinstance(evaluation.scores[evaluation.model][m.name], Measured)
     ]
     if not shown:
         return None
-    arms = list(evaluation.scores)
-    figure, axes = _figure(1, len(shown), (max(2.4, 0.45 * len(arms) + 1), 3.6))
+    methods = list(evaluation.scores)
+    figure, axes = _figure(1, len(shown), (max(2.4, 0.45 * len(methods) + 1), 3.6))
     for panel, metric in zip(axes[0], shown, strict=True):
-        for place, arm in enumerate(arms):
-            score = evaluation.scores[arm][metric.name]
+        for place, method in enumerate(methods):
+            score = evaluation.scores[method][metric.name]
             if not isinstance(score, Measured):
                 continue
             panel.bar(place, score.value, color=MODEL_COLOUR if place == 0 else BASELINE_COLOUR, width=0.75)
             if score.interval is not None:
                 panel.plot([place, place], [score.interval.low, score.interval.high], color="black", linewidth=1.2)
-        panel.set_xticks(range(len(arms)), arms, rotation=60, ha="right", fontsize=8)
+        panel.set_xticks(range(len(methods)), methods, rotation=60, ha="right", fontsize=8)
         panel.set_title(
             f"{metric.name}{f', {metric.unit}' if metric.unit else ''}\n{metric.better} is better", fontsize=9
         )
         panel.margins(y=0.12)
-    figure.suptitle(evaluation.protocol.title, fontsize=9)
+    figure.suptitle(evaluation.protocol.table.title, fontsize=9)
     return figure
 
 
@@ -88,18 +88,18 @@ def _scatter(evaluation: Evaluation) -> Any:
     columns = min(len(margins), 4)
     figure, axes = _figure(math.ceil(len(margins) / columns), columns, (3.2, 3.2))
     panels = [panel for row in axes for panel in row]
-    for panel, (metric, margin) in zip(panels, margins, strict=False):
-        model, baseline = evaluation.per_scene[evaluation.model], evaluation.per_scene[margin.baseline]
-        groups = evaluation.protocol.groups or {"": evaluation.protocol.scenes}
+    for panel, (metric, (best, _)) in zip(panels, margins, strict=False):
+        model, baseline = evaluation.per_scene[evaluation.model], evaluation.per_scene[best]
+        groups = evaluation.protocol.table.groups or {"": evaluation.protocol.table.scenes}
         for group, scenes in groups.items():
             x = [baseline[scene][metric] for scene in scenes]
             y = [model[scene][metric] for scene in scenes]
             panel.plot(x, y, "o", markersize=3.5, alpha=0.7, label=group or None)
         low, high = (pick(*panel.get_xlim(), *panel.get_ylim()) for pick in (min, max))
         panel.plot([low, high], [low, high], color="black", linewidth=0.7)
-        panel.set(xlabel=margin.baseline, ylabel=evaluation.model)
+        panel.set(xlabel=best, ylabel=evaluation.model)
         panel.set_title(metric, fontsize=9)
-        if evaluation.protocol.groups:
+        if evaluation.protocol.table.groups:
             panel.legend(fontsize=6)
     for panel in panels[len(margins) :]:
         panel.set_axis_off()
@@ -108,20 +108,22 @@ def _scatter(evaluation: Evaluation) -> Any:
 
 def _slices(evaluation: Evaluation) -> Any:
     """One image column through time, of the model, the truth and the baselines. Source: 4Real-Video-V2, Figure 5."""
-    scenes = [scene for scene in evaluation.protocol.scenes if _exhibit(evaluation, evaluation.model, scene)]
+    scenes = [scene for scene in evaluation.protocol.table.scenes if _qualitative(evaluation, evaluation.model, scene)]
     if not scenes:
         return None
     scenes = [scenes[place] for place in linspace_indices(len(scenes), SLICES)]
-    arms = list(evaluation.scores)
-    with_truth = any((e := _exhibit(evaluation, evaluation.model, s)) and e.slice_true is not None for s in scenes)
-    figure, axes = _figure(len(scenes), 1 + with_truth + len(arms), (1.5, 1.6))
+    methods = list(evaluation.scores)
+    with_truth = any((e := _qualitative(evaluation, evaluation.model, s)) and e.slice_true is not None for s in scenes)
+    figure, axes = _figure(len(scenes), 1 + with_truth + len(methods), (1.5, 1.6))
     for row, scene in zip(axes, scenes, strict=True):
-        model = _exhibit(evaluation, evaluation.model, scene)
+        model = _qualitative(evaluation, evaluation.model, scene)
         assert model is not None
         shown: list[tuple[str, Tensor | None]] = [(scene, model.frame)]
         if with_truth:
             shown.append(("truth", model.slice_true))
-        shown += [(arm, None if (e := _exhibit(evaluation, arm, scene)) is None else e.slice) for arm in arms]
+        shown += [
+            (method, None if (e := _qualitative(evaluation, method, scene)) is None else e.slice) for method in methods
+        ]
         for panel, (title, picture) in zip(row, shown, strict=True):
             _show(panel, picture, title, stretch=title != scene)
     figure.suptitle("The marked column of the image at every time (time to the right)", fontsize=9)
@@ -131,11 +133,11 @@ def _slices(evaluation: Evaluation) -> Any:
 def _failures(evaluation: Evaluation) -> Any:
     """The worst cell of each of the worst scenes, as made and as it should be."""
     metric = next((m for m in evaluation.protocol.metrics if m.name == "PSNR"), None)
-    scenes = [scene for scene in evaluation.protocol.scenes if _exhibit(evaluation, evaluation.model, scene)]
+    scenes = [scene for scene in evaluation.protocol.table.scenes if _qualitative(evaluation, evaluation.model, scene)]
     if metric is None or not scenes:
         return None
     stored = evaluation.stored[evaluation.model]
-    worst = {scene: float(stored[scene].score.cells[metric.name].nan_to_num(math.inf).min()) for scene in scenes}
+    worst = {scene: float(stored[scene].cells[metric.name].nan_to_num(math.inf).min()) for scene in scenes}
     chosen = sorted(scenes, key=worst.__getitem__)[:FAILURES]
     columns = min(len(chosen), FAILURES_A_ROW)
     rows = math.ceil(len(chosen) / columns)
@@ -144,16 +146,16 @@ def _failures(evaluation: Evaluation) -> Any:
         panel.set_axis_off()
     for number, scene in enumerate(chosen):
         row, column = divmod(number, columns)
-        exhibit = _exhibit(evaluation, evaluation.model, scene)
-        assert exhibit is not None
-        view, time = exhibit.place
-        _show(axes[2 * row][column], exhibit.worst, f"{scene}\nview {view}, time {time}: {worst[scene]:.1f} dB")
-        _show(axes[2 * row + 1][column], exhibit.worst_true, "truth")
+        qualitative = _qualitative(evaluation, evaluation.model, scene)
+        assert qualitative is not None
+        view, time = qualitative.cell
+        _show(axes[2 * row][column], qualitative.worst, f"{scene}\nview {view}, time {time}: {worst[scene]:.1f} dB")
+        _show(axes[2 * row + 1][column], qualitative.worst_true, "truth")
     return figure
 
 
-def _exhibit(evaluation: Evaluation, arm: str, scene: str) -> Exhibit | None:
-    return evaluation.stored[arm][scene].score.exhibit
+def _qualitative(evaluation: Evaluation, method: str, scene: str) -> Qualitative | None:
+    return evaluation.stored[method][scene].qualitative
 
 
 def _show(panel: Any, picture: UInt8[Tensor, "3 _ _"] | None, title: str, *, stretch: bool = False) -> None:

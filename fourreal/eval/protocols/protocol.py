@@ -1,4 +1,4 @@
-"""What a protocol is: scenes, arms that answer for each of them, metrics, and the settings that decide the figures."""
+"""`Table`, what a table of a paper measures, and `Protocol`, how it is measured: methods, metrics, a score."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.eval.baselines import Completion
-from fourreal.eval.scores import Better
+from fourreal.eval.feature_cache import FeatureCache
+from fourreal.eval.scores import Metric
 
 
 @dataclass(frozen=True)
@@ -23,39 +24,43 @@ class Reconstructor:
     """A reconstruction model, as the protocols need it.
 
     Attributes:
-        reconstruct: a complete grid to a scene and the cameras of its views, in a world of the model's own.
+        reconstruct: a complete grid to a scene and the cameras of its views, in the model's own world.
         target_cameras: (frames of the input views, frames of target views), all of one moment, to the targets'
             cameras in that world.
-        placed: (target cameras, input cameras, the scene's input cameras) to the target cameras in the scene's
-            world, by the similarity that takes the second onto the third.
+        aligned: (target cameras, input cameras, reconstructed input cameras) to the target cameras in the world of
+            the reconstruction, by the similarity from the second to the third.
         confidence: frames of one moment to the model's confidence of every pixel, where it has one.
     """
 
     reconstruct: Callable[[VideoGrid], GaussianSequence]
     target_cameras: Callable[[Tensor, Tensor], Cameras]
-    placed: Callable[[Cameras, Cameras, Cameras], Cameras]
+    aligned: Callable[[Cameras, Cameras, Cameras], Cameras]
     confidence: Callable[[Tensor], Tensor] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Models:
     """What is evaluated.
 
     Attributes:
-        name: what tables call it.
-        identity: whatever tells it from any other: hashes of weights, sampling steps, seed.
-        complete: the generator, where there is one.
-        reconstructor: the reconstruction model, where there is one.
-        beside: names of baselines to stand beside it; None takes all that can answer.
-        matcher: two frames to the first one's matching confidence, the user's own.
+        name: its name in tables.
+        identity: what distinguishes it from other models: hashes of weights, sampling steps, seed.
+        complete: the generator, if any.
+        reconstructor: the reconstruction model, if any.
+        baselines: names of baselines to compare with; None takes all that apply.
+        matcher: two frames to the matching confidence of the first one.
+        trained_on: size of the grids it was trained on, if known.
+        image_size: (height, width) the network was made for, if known.
     """
 
     name: str
     identity: Mapping[str, Any] = field(default_factory=dict)
     complete: Completion | None = None
     reconstructor: Reconstructor | None = None
-    beside: tuple[str, ...] | None = None
+    baselines: tuple[str, ...] | None = None
     matcher: Callable[[Tensor, Tensor], Tensor] | None = None
+    trained_on: GridShape | None = None
+    image_size: tuple[int, int] | None = None
 
     def generator(self, table: str) -> Completion:
         """The generator. Raises InputError where there is none."""
@@ -70,55 +75,43 @@ class Models:
         return self.reconstructor
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A column of a protocol's table.
-
-    Attributes:
-        pooled: one value of all scenes together (a Frechet distance), not a mean over scenes.
-    """
-
-    name: str
-    better: Better
-    unit: str = ""
-    pooled: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Exhibit:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Qualitative:
     """Pictures of one scene, as 8-bit sRGB.
 
     Attributes:
-        worst: the scored cell that went worst, as made; `worst_true` is the truth, where there is one.
-        place: (view, time) of that cell.
-        frame: a frame with the line marked that `slice` follows through time.
+        worst: the scored cell with the lowest quality, as predicted; `worst_true` is the truth, if any.
+        cell: (view, time) of that cell.
+        frame: a frame with the image column marked that `slice` shows over time.
         slice: one image column at every time, time to the right.
     """
 
     worst: UInt8[Tensor, "3 H W"]
     worst_true: UInt8[Tensor, "3 H W"] | None
-    place: tuple[int, int]
+    cell: tuple[int, int]
     frame: UInt8[Tensor, "3 H W"]
     slice: UInt8[Tensor, "3 H T"]
     slice_true: UInt8[Tensor, "3 H T"] | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SceneScore:
-    """What one arm got in one scene.
+    """The figures of one method in one scene.
 
     Attributes:
-        cells: by metric, one value a scored cell (or video, or scene); NaN where there was nothing to measure.
-        features: by pooled metric, feature vectors of what was made.
+        cells: by metric, one value per scored cell (or video, or scene); NaN where there was nothing to measure.
+        features: by pooled metric, feature vectors of the prediction.
         references: by pooled metric, feature vectors of the truth, where the truth is the reference.
         unmeasured: by metric, why it has no value in this scene.
+        seconds: how long it took.
     """
 
     cells: Mapping[str, Float[Tensor, "_"]]
     features: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
     references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
-    exhibit: Exhibit | None = None
+    qualitative: Qualitative | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -137,37 +130,28 @@ class PaperTable:
     remark: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Protocol:
-    """A table to be measured.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """What a table measures, and what the paper prints in it.
 
     Attributes:
         name: as on the command line.
         title: one line for the report.
         scenes: names, in order.
-        arms: who answers, the model first; to each, what else decides its figures.
-        baselines: which of the arms the model is held against.
-        metrics: the columns, computable or not.
-        absent: by metric, why it cannot be computed at all (missing weights, another project's network).
-        score: (scene, arm) to what the arm got there.
-        settings: what decides all figures: sizes, views, times, seeds, given cells.
-        groups: subsets of the scenes that are reported by themselves.
-        references: by pooled metric, features of a reference that is not the scenes' own truth.
-        paper: what the papers print.
-        notes: what a reader must know.
+        settings: what decides all figures: sizes, views, frames, seeds, given cells.
+        groups: subsets of the scenes that are also reported separately.
+        paper: figures as the papers print them.
+        notes: remarks for the report.
+
+    Raises:
+        InputError: there is no scene.
     """
 
     name: str
     title: str
     scenes: tuple[str, ...]
-    arms: Mapping[str, Mapping[str, Any]]
-    baselines: tuple[str, ...]
-    metrics: tuple[Metric, ...]
-    score: Callable[[str, str], SceneScore]
     settings: Mapping[str, Any]
-    absent: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
     paper: tuple[PaperTable, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -176,27 +160,51 @@ class Protocol:
             raise InputError(f"{self.name} has no scene to evaluate")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Protocol:
+    """How a table is measured.
+
+    Attributes:
+        methods: the methods to score, the model first; for each, what else decides its figures.
+        baselines: the methods that the model is compared with.
+        metrics: the columns, computable or not.
+        absent: by metric, why it cannot be computed at all (missing weights, another project's network).
+        score: (scene, method) to its figures.
+        references: by pooled metric, features of a reference that is not the scenes' own truth.
+    """
+
+    table: Table
+    methods: Mapping[str, Mapping[str, Any]]
+    baselines: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    score: Callable[[str, str], SceneScore]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Extent:
-    """How much of a protocol to run. What is left out (None) is the protocol's own; anything else the report says.
+    """How much of a protocol to run. None takes the protocol's own value; the report names every other one.
 
     Attributes:
         scenes: only the first so many.
         size: (height, width) of the frames.
-        views, times: size of the grids.
+        views, frames: rows and columns of the grids.
         perceptual: measure learned distances between pictures, which take most of the time.
         video_features: network of the Frechet distances of videos.
+        cache: where features of videos are kept.
     """
 
     scenes: int | None = None
     size: tuple[int, int] | None = None
     views: int | None = None
-    times: int | None = None
+    frames: int | None = None
     perceptual: bool = True
     video_features: str = "i3d"
+    cache: FeatureCache | None = None
 
     def __post_init__(self) -> None:
-        for name in ("scenes", "views", "times"):
+        for name in ("scenes", "views", "frames"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1; got {value}")
@@ -204,7 +212,7 @@ class Extent:
     def of(self, shape: GridShape) -> GridShape:
         """A protocol's own grid shape with what is asked for instead."""
         height, width = self.size or shape.image_size
-        return GridShape.of(self.views or shape.views, self.times or shape.frames, (height, width))
+        return GridShape.of(self.views or shape.views, self.frames or shape.frames, (height, width))
 
     def first(self, scenes: Sequence[str]) -> tuple[str, ...]:
         """The scenes to run. Raises InputError when more are asked for than there are."""
@@ -214,4 +222,4 @@ class Extent:
 
 
 WHOLE = Extent()
-"""A protocol as it stands."""
+"""The whole protocol, unchanged."""

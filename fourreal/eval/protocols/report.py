@@ -1,4 +1,4 @@
-"""An evaluation on paper: `results.json` with every figure, and `results.md`, a table with the paper's rows in it."""
+"""The report of an evaluation: `results.json` with every figure, and `results.md`, a table with the paper's rows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import torch
 import fourreal
 from fourreal.core.atomic import atomic_file
 from fourreal.eval.protocols.evaluate import Evaluation
-from fourreal.eval.protocols.protocol import Metric
-from fourreal.eval.scores import Measured, NotComputed, Score
+from fourreal.eval.scores import Measured, Metric, NotComputed, Score
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -56,47 +55,47 @@ def number(value: float, digits: int = 4) -> str:
 def _json(evaluation: Evaluation, command: str) -> str:
     protocol = evaluation.protocol
     document = {
-        "protocol": protocol.name,
-        "title": protocol.title,
+        "protocol": protocol.table.name,
+        "title": protocol.table.title,
         "command": command,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"fourreal": fourreal.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "model": evaluation.model,
-        "arms": {arm: dict(identity) for arm, identity in protocol.arms.items()},
-        "settings": dict(protocol.settings),
+        "methods": {method: dict(identity) for method, identity in protocol.methods.items()},
+        "settings": dict(protocol.table.settings),
         "metrics": {m.name: {"better": m.better, "unit": m.unit, "pooled": m.pooled} for m in protocol.metrics},
-        "scenes": list(protocol.scenes),
-        "scores": {arm: _plain_scores(scores) for arm, scores in evaluation.scores.items()},
+        "scenes": list(protocol.table.scenes),
+        "scores": {method: _plain_scores(scores) for method, scores in evaluation.scores.items()},
         "groups": {
-            group: {arm: _plain_scores(scores) for arm, scores in arms.items()}
-            for group, arms in evaluation.groups.items()
+            group: {method: _plain_scores(scores) for method, scores in methods.items()}
+            for group, methods in evaluation.groups.items()
         },
         "against_best_baseline": {
-            metric: {"baseline": margin.baseline, **_plain(margin.difference)}
-            for metric, margin in evaluation.margins.items()
+            metric: {"baseline": baseline, **_plain(difference)}
+            for metric, (baseline, difference) in evaluation.margins.items()
         },
         "per_scene": {
-            arm: {
+            method: {
                 scene: {
                     **{metric: _finite(value) for metric, value in values.items()},
-                    "seconds": evaluation.stored[arm][scene].seconds,
+                    "seconds": evaluation.stored[method][scene].seconds,
                 }
                 for scene, values in scenes.items()
             }
-            for arm, scenes in evaluation.per_scene.items()
+            for method, scenes in evaluation.per_scene.items()
         },
         "per_cell": {
-            arm: {
-                scene: {name: [_finite(v) for v in values.tolist()] for name, values in entry.score.cells.items()}
+            method: {
+                scene: {name: [_finite(v) for v in values.tolist()] for name, values in entry.cells.items()}
                 for scene, entry in scenes.items()
             }
-            for arm, scenes in evaluation.stored.items()
+            for method, scenes in evaluation.stored.items()
         },
         "paper": [
             {"place": t.place, "remark": t.remark, "columns": list(t.columns), "rows": [[n, *v] for n, v in t.rows]}
-            for t in protocol.paper
+            for t in protocol.table.paper
         ],
-        "notes": list(protocol.notes),
+        "notes": list(protocol.table.notes),
     }
     return json.dumps(document, indent=1, allow_nan=False, default=str, ensure_ascii=False) + "\n"
 
@@ -123,15 +122,17 @@ def _finite(value: float) -> float | None:
 
 def _markdown(evaluation: Evaluation, command: str) -> str:
     protocol = evaluation.protocol
-    parts = [f"# {protocol.title}", ""]
+    parts = [f"# {protocol.table.title}", ""]
     if command:
         parts += ["```bash", command, "```", ""]
-    spread = "one gives no interval" if len(protocol.scenes) == 1 else "in brackets 95 % bootstrap intervals over them"
-    parts += [f"{_scenes(protocol.scenes)}; {spread}.", ""]
+    spread = (
+        "one gives no interval" if len(protocol.table.scenes) == 1 else "in brackets 95 % bootstrap intervals over them"
+    )
+    parts += [f"{_scenes(protocol.table.scenes)}; {spread}.", ""]
     parts += _table(evaluation, evaluation.scores, paper=True)
     parts += _margins(evaluation)
     for group, scores in evaluation.groups.items():
-        parts += ["", f"## {group[:1].upper()}{group[1:]}", "", f"{_scenes(protocol.groups[group])}.", ""]
+        parts += ["", f"## {group[:1].upper()}{group[1:]}", "", f"{_scenes(protocol.table.groups[group])}.", ""]
         parts += _table(evaluation, scores, paper=False)
     parts += _remarks(evaluation)
     return "\n".join(parts) + "\n"
@@ -147,10 +148,10 @@ def _table(evaluation: Evaluation, scores: Mapping[str, Mapping[str, Score]], *,
         "| | " + " | ".join(_heading(metric) for metric in metrics) + " |",
         "|---" * (len(metrics) + 1) + "|",
     ]
-    for arm, values in scores.items():
-        name = f"**{arm}**" if arm == evaluation.model else arm
+    for method, values in scores.items():
+        name = f"**{method}**" if method == evaluation.model else method
         lines.append(_row(name, [shown(values[metric.name]) for metric in metrics]))
-    for table in evaluation.protocol.paper if paper else ():
+    for table in evaluation.protocol.table.paper if paper else ():
         for name, figures in table.rows:
             printed = dict(zip(table.columns, figures, strict=True))
             cells = ["" if (value := printed.get(m.name)) is None else f"{value:g}" for m in metrics]
@@ -170,21 +171,21 @@ def _margins(evaluation: Evaluation) -> list[str]:
     if not evaluation.margins:
         return []
     lines = ["", "Against the best baseline of each metric, scene by scene (positive is better):", ""]
-    for metric, margin in evaluation.margins.items():
-        lines.append(f"- {metric}: {shown(margin.difference)} over {margin.baseline}")
+    for metric, (baseline, difference) in evaluation.margins.items():
+        lines.append(f"- {metric}: {shown(difference)} over {baseline}")
     return lines
 
 
 def _remarks(evaluation: Evaluation) -> list[str]:
     protocol = evaluation.protocol
-    remarks = [*protocol.notes, *(f"{t.place}: {t.remark}" for t in protocol.paper if t.remark)]
+    remarks = [*protocol.table.notes, *(f"{t.place}: {t.remark}" for t in protocol.table.paper if t.remark)]
     for metric in protocol.metrics:
-        for arm, scores in evaluation.scores.items():
+        for method, scores in evaluation.scores.items():
             score = scores[metric.name]
-            said = score.note if isinstance(score, Measured) else score.reason
-            if said:
+            remark = score.note if isinstance(score, Measured) else score.reason
+            if remark:
                 everybody = metric.name in protocol.absent
-                remarks.append(f"{metric.name}{'' if everybody else f', {arm}'}: {said}")
+                remarks.append(f"{metric.name}{'' if everybody else f', {method}'}: {remark}")
                 if everybody:
                     break
     if not remarks:

@@ -36,20 +36,25 @@ def narrowed(selection: Selection, extent: Extent) -> Selection:
     """A protocol's selection with what the user changed: another size, or only the first views and times.
 
     Raises:
-        InputError: more views or times are asked for than the protocol has.
+        InputError: more views or frames are asked for than the protocol has.
     """
     for name, chosen, wanted in (
         ("views", selection.views, extent.views),
-        ("times", selection.times, extent.times),
+        ("frames", selection.times, extent.frames),
     ):
         if wanted is not None and chosen is not None and wanted > len(chosen):
             raise InputError(f"{wanted} {name} were asked for; this protocol has {len(chosen)}")
     return replace(
         selection,
         views=None if selection.views is None else selection.views[: extent.views],
-        times=None if selection.times is None else selection.times[: extent.times],
+        times=None if selection.times is None else selection.times[: extent.frames],
         size=extent.size or selection.size,
     )
+
+
+def file_settings(data: Path, selection: Selection) -> dict[str, object]:
+    """The settings of a table whose scenes are read from files."""
+    return {"data": str(data), "views": selection.views, "times": selection.times, "image_size": selection.size}
 
 
 def changes(extent: Extent) -> tuple[str, ...]:
@@ -60,7 +65,7 @@ def changes(extent: Extent) -> tuple[str, ...]:
             ("scenes", extent.scenes),
             ("(height, width)", extent.size),
             ("views", extent.views),
-            ("times", extent.times),
+            ("frames", extent.frames),
         )
         if value is not None
     ]

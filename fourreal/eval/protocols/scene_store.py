@@ -1,6 +1,6 @@
 """Scores of single scenes on disk, so that an interrupted evaluation goes on where it stopped.
 
-    OUT/scenes/ARM/SCENE.safetensors
+    OUT/scenes/METHOD/SCENE.safetensors
 
 An entry carries a fingerprint of everything that decides it; one of another fingerprint is measured again.
 """
@@ -11,25 +11,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 import fourreal
 from fourreal.core.atomic import atomic_file
-from fourreal.eval.protocols.protocol import Exhibit, Protocol, SceneScore
+from fourreal.eval.protocols.protocol import Protocol, Qualitative, SceneScore
 
 _PARTS = ("cells", "features", "references")
-
-
-@dataclass(frozen=True, eq=False)
-class StoredScore:
-    """A scene's score and how long it took."""
-
-    score: SceneScore
-    seconds: float
 
 
 class SceneStore:
@@ -38,55 +28,59 @@ class SceneStore:
     def __init__(self, out: Path, protocol: Protocol) -> None:
         self.folder, self.protocol = out / "scenes", protocol
 
-    def load(self, scene: str, arm: str) -> StoredScore | None:
+    def load(self, scene: str, method: str) -> SceneScore | None:
         """What was measured before, if it still holds."""
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(self._path(scene, arm), "pt") as file:
+            with safe_open(self._path(scene, method), "pt") as file:
                 record = json.loads((file.metadata() or {}).get("record", "{}"))
-                if record.get("fingerprint") != self._fingerprint(scene, arm):
+                if record.get("fingerprint") != self._fingerprint(scene, method):
                     return None
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dictionary
         except (OSError, SafetensorError, ValueError):
             return None
         parts = {part: _under(part, tensors) for part in _PARTS}
-        exhibit = _exhibit(_under("exhibit", tensors), record["place"])
-        return StoredScore(SceneScore(**parts, exhibit=exhibit, unmeasured=record["unmeasured"]), record["seconds"])
+        pictures = _under("qualitative", tensors)
+        qualitative = None
+        if pictures:
+            optional = dict.fromkeys(_PICTURES) | pictures
+            qualitative = Qualitative(**optional, cell=tuple(record["cell"]))  # pyright: ignore[reportArgumentType]
+        return SceneScore(**parts, qualitative=qualitative, unmeasured=record["unmeasured"], seconds=record["seconds"])
 
-    def save(self, scene: str, arm: str, stored: StoredScore) -> None:
+    def save(self, scene: str, method: str, score: SceneScore) -> None:
         """Keep a score; it appears whole or not at all."""
         from safetensors.torch import save_file
 
-        score, tensors = stored.score, {}
+        tensors = {}
         for part in _PARTS:
             tensors |= {f"{part}/{name}": value for name, value in getattr(score, part).items()}
-        place = None
-        if score.exhibit is not None:
-            place = list(score.exhibit.place)
-            pictures = {name: getattr(score.exhibit, name) for name in _PICTURES}
-            tensors |= {f"exhibit/{name}": picture for name, picture in pictures.items() if picture is not None}
+        cell = None
+        if score.qualitative is not None:
+            cell = list(score.qualitative.cell)
+            pictures = {name: getattr(score.qualitative, name) for name in _PICTURES}
+            tensors |= {f"qualitative/{name}": picture for name, picture in pictures.items() if picture is not None}
         record = {
-            "fingerprint": self._fingerprint(scene, arm),
-            "seconds": stored.seconds,
-            "place": place,
+            "fingerprint": self._fingerprint(scene, method),
+            "seconds": score.seconds,
+            "cell": cell,
             "unmeasured": dict(score.unmeasured),
         }
         # Copies, because one set of features may serve two metrics and safetensors refuses shared memory.
         whole = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
-        with atomic_file(self._path(scene, arm)) as partial:
+        with atomic_file(self._path(scene, method)) as partial:
             save_file(whole, partial, {"record": json.dumps(record)})
 
-    def _path(self, scene: str, arm: str) -> Path:
-        return self.folder / file_name(arm) / f"{file_name(scene)}.safetensors"
+    def _path(self, scene: str, method: str) -> Path:
+        return self.folder / file_name(method) / f"{file_name(scene)}.safetensors"
 
-    def _fingerprint(self, scene: str, arm: str) -> str:
+    def _fingerprint(self, scene: str, method: str) -> str:
         protocol = self.protocol
         decides = {
             "fourreal": fourreal.__version__,
-            "protocol": protocol.name,
-            "settings": dict(protocol.settings),
-            "arm": dict(protocol.arms[arm]),
+            "protocol": protocol.table.name,
+            "settings": dict(protocol.table.settings),
+            "method": dict(protocol.methods[method]),
             "metrics": [metric.name for metric in protocol.metrics if metric.name not in protocol.absent],
             "scene": scene,
         }
@@ -104,16 +98,3 @@ def file_name(text: str) -> str:
 
 def _under(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name[len(part) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{part}/")}
-
-
-def _exhibit(pictures: Mapping[str, Tensor], place: Any) -> Exhibit | None:
-    if not pictures or place is None:
-        return None
-    return Exhibit(
-        pictures["worst"],
-        pictures.get("worst_true"),
-        (place[0], place[1]),
-        pictures["frame"],
-        pictures["slice"],
-        pictures.get("slice_true"),
-    )

@@ -1,6 +1,6 @@
 """SV4D 2.0, Tables 1 to 4: objects from one fixed-view video, as grids and as 4D scenes.
 
-Only the first row is given: a video of the object from the front. The papers condition on camera poses beside it; a
+Only the first row is given: a video of the object from the front. The papers also condition on camera poses; a
 model that takes none has to guess where the other views are, which its figures include.
 
 Source: SV4D 2.0, section 5.
@@ -9,7 +9,6 @@ Source: SV4D 2.0, section 5.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +17,12 @@ import torch
 from fourreal.core.grid import VideoGrid
 from fourreal.data.captures.capture import Selection
 from fourreal.data.captures.view_folders import read_view_folders
-from fourreal.eval.feature_cache import FeatureCache
 from fourreal.eval.grid_scans import Scan
 from fourreal.eval.protocols import paper_numbers
-from fourreal.eval.protocols.completing import Completing, completing
+from fourreal.eval.protocols.completion import completion
 from fourreal.eval.protocols.novel_views import rendered
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, PaperTable, Protocol
-from fourreal.eval.protocols.scene_folders import changes, narrowed, require_scenes
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, PaperTable, Protocol, Table
+from fourreal.eval.protocols.scene_folders import changes, file_settings, narrowed, require_scenes
 from fourreal.eval.protocols.v2_generation import OBJECT_SIZE, OBJECTS, TIMES
 
 CONSISTENT4D_OBJECTS = ("aurorus", "crocodile", "guppie", "monster", "pistol", "skull", "trump")
@@ -33,9 +31,7 @@ CONSISTENT4D_VIEWS = (4, 0, 1, 2, 3)
 ALL_SCANS: tuple[Scan, ...] = ("rows", "columns", "diagonals", "raster")
 
 
-def sv4d2_table_1(
-    data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE, cache: FeatureCache | None = None
-) -> Protocol:
+def sv4d2_table_1(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """Novel-view videos of ObjaverseDy objects, 21 frames x 8 views.
 
     The validation objects are not published. Fixed here: the folders of `v2_table_2_objaverse`, object-00 to
@@ -43,12 +39,10 @@ def sv4d2_table_1(
 
     Source: SV4D 2.0, section 5, Table 1.
     """
-    return _objaverse(data, models, extent, cache, paper_numbers.SV4D2_TABLE_1)
+    return _objaverse(data, models, extent, paper_numbers.SV4D2_TABLE_1)
 
 
-def sv4d2_table_2(
-    data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE, cache: FeatureCache | None = None
-) -> Protocol:
+def sv4d2_table_2(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """4D scenes of the same objects: the grid is generated, reconstructed and rendered from its own views.
 
     Source: SV4D 2.0, section 5, Table 2.
@@ -56,24 +50,20 @@ def sv4d2_table_2(
     Raises:
         InputError: there is no reconstruction model.
     """
-    return _objaverse(data, as_4d(models, "sv4d2-table-2"), extent, cache, paper_numbers.SV4D2_TABLE_2)
+    return _objaverse(data, as_4d(models, "sv4d2-table-2"), extent, paper_numbers.SV4D2_TABLE_2)
 
 
-def sv4d2_table_3(
-    data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE, cache: FeatureCache | None = None
-) -> Protocol:
+def sv4d2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """Novel-view videos of Consistent4D's 7 objects: input video and 4 views.
 
     Fixed here: DATA/OBJECT/input and DATA/OBJECT/eval_0 to eval_3, the first 21 frames, 576 x 576.
 
     Source: SV4D 2.0, section 5, Table 3.
     """
-    return _consistent4d(data, models, extent, cache, paper_numbers.SV4D2_TABLE_3)
+    return _consistent4d(data, models, extent, paper_numbers.SV4D2_TABLE_3)
 
 
-def sv4d2_table_4(
-    data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE, cache: FeatureCache | None = None
-) -> Protocol:
+def sv4d2_table_4(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """4D scenes of Consistent4D's objects, rendered from its views.
 
     Source: SV4D 2.0, section 5, Table 4.
@@ -81,68 +71,52 @@ def sv4d2_table_4(
     Raises:
         InputError: there is no reconstruction model.
     """
-    return _consistent4d(data, as_4d(models, "sv4d2-table-4"), extent, cache, paper_numbers.SV4D2_TABLE_4)
+    return _consistent4d(data, as_4d(models, "sv4d2-table-4"), extent, paper_numbers.SV4D2_TABLE_4)
 
 
 def as_4d(models: Models, table: str) -> Models:
-    """The generator followed by the reconstruction, as one model that completes grids: what is rendered counts."""
+    """The generator followed by the reconstruction, as one model that completes grids; the renders are scored."""
     generate, model = models.generator(table), models.reconstruction(table)
 
     def complete(grid: VideoGrid) -> VideoGrid:
-        made = generate(grid)
-        whole = VideoGrid.complete(made.frames, made.seconds)
+        generated = generate(grid)
+        whole = VideoGrid.complete(generated.frames, generated.seconds)
         scene = model.reconstruct(whole)
-        renders = rendered(scene, scene.cameras, whole, whole.seconds).grid
+        renders, _, _ = rendered(scene, scene.cameras, whole, whole.seconds)
         frames = torch.where(grid.known[:, :, None, None, None], grid.frames, renders.frames)
         return VideoGrid.complete(frames, grid.seconds)
 
     return replace(models, complete=complete)
 
 
-def _objaverse(
-    data: str | os.PathLike[str], models: Models, extent: Extent, cache: FeatureCache | None, paper: PaperTable
-) -> Protocol:
+def _objaverse(data: str | os.PathLike[str], models: Models, extent: Extent, paper: PaperTable) -> Protocol:
     scenes = extent.first(OBJECTS)
     folder = require_scenes(data, scenes, "rendered Objaverse objects")
     selection = narrowed(Selection(tuple(range(8)), TIMES, OBJECT_SIZE), extent)
-    return _table(paper, scenes, _reader(folder, selection), (folder, selection, ALL_SCANS), models, extent, cache)
+    return _protocol(_table(paper, scenes, folder, selection, extent), models, extent, selection, ALL_SCANS)
 
 
-def _consistent4d(
-    data: str | os.PathLike[str], models: Models, extent: Extent, cache: FeatureCache | None, paper: PaperTable
-) -> Protocol:
+def _consistent4d(data: str | os.PathLike[str], models: Models, extent: Extent, paper: PaperTable) -> Protocol:
     scenes = extent.first(CONSISTENT4D_OBJECTS)
     folder = require_scenes(data, scenes, "Consistent4D")
     selection = narrowed(Selection(CONSISTENT4D_VIEWS, TIMES, OBJECT_SIZE), extent)
-    return _table(paper, scenes, _reader(folder, selection), (folder, selection, ("rows",)), models, extent, cache)
+    return _protocol(_table(paper, scenes, folder, selection, extent), models, extent, selection, ("rows",))
 
 
-def _reader(folder: Path, selection: Selection) -> Callable[[str], VideoGrid]:
-    return lambda scene: read_view_folders(folder / scene, selection=selection).grid
-
-
-def _table(
-    paper: PaperTable,
-    scenes: tuple[str, ...],
-    opened: Callable[[str], VideoGrid],
-    setting: tuple[Path, Selection, tuple[Scan, ...]],
-    models: Models,
-    extent: Extent,
-    cache: FeatureCache | None,
-) -> Protocol:
-    folder, selection, scans = setting
-    number = paper.place.rsplit(" ", 1)[1]
-    named = ("LPIPS (AlexNet)", "ST-LPIPS (alex)", "CLIP-S", "PSNR", "SSIM", "MSE")
-    table = Completing(
-        f"sv4d2-table-{number}",
-        f"{paper.place}: a fixed-view video given",
-        scenes,
-        opened,
-        "row",
-        named,
-        {"data": str(folder), "views": selection.views, "times": selection.times, "image_size": selection.size},
-        scans,
+def _table(paper: PaperTable, scenes: tuple[str, ...], folder: Path, selection: Selection, extent: Extent) -> Table:
+    return Table(
+        name=f"sv4d2-table-{paper.place.rsplit(' ', 1)[1]}",
+        title=f"{paper.place}: a fixed-view video given",
+        scenes=scenes,
+        settings=file_settings(folder, selection),
         paper=(paper,),
         notes=changes(extent),
     )
-    return completing(table, models, extent, cache)
+
+
+def _protocol(table: Table, models: Models, extent: Extent, selection: Selection, scans: tuple[Scan, ...]) -> Protocol:
+    def read(scene: str) -> VideoGrid:
+        return read_view_folders(Path(table.settings["data"]) / scene, selection=selection).grid
+
+    metrics = ("LPIPS (AlexNet)", "ST-LPIPS (alex)", "CLIP-S", "PSNR", "SSIM", "MSE")
+    return completion(table, models, extent, read=read, given="row", metrics=metrics, scans=scans)

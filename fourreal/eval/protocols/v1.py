@@ -9,6 +9,7 @@ Source: 4Real-Video, section 4.2.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,23 +20,22 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import read_clip
 from fourreal.eval.cross_view import confidence_shares, matching_confidences
-from fourreal.eval.feature_cache import FeatureCache
 from fourreal.eval.grid_frechet import video_features
-from fourreal.eval.grid_report import clip_score
 from fourreal.eval.grid_scans import given_videos
+from fourreal.eval.pair_metrics import clip_score
 from fourreal.eval.protocols import paper_numbers
 from fourreal.eval.protocols.feature_networks import image_network, video_network
 from fourreal.eval.protocols.prompted_pairs import (
-    PairTable,
-    PromptedPair,
     pair_protocol,
+    pair_table,
     percent,
     unknown_columns,
     unknown_rows,
 )
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Metric, Models, Protocol, SceneScore
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, SceneScore
+from fourreal.eval.scores import Metric
 from fourreal.perception.clip_features import ClipFeatures
-from fourreal.perception.feature_network import ImageFeatures, VideoFeatures
+from fourreal.perception.feature_network import ImageFeatures
 from fourreal.perception.needed_weights import MissingWeights
 
 PAIRS, PAIR_SIZE = 200, GridShape.of(16, 16, (288, 512))
@@ -44,45 +44,43 @@ VIDEO_SCORES = ("visual quality", "temporal consistency", "factual consistency")
 REAL = "real"
 
 
-def v1_table_1(
-    data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE, cache: FeatureCache | None = None
-) -> Protocol:
+def v1_table_1(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """FID, CLIP score, FVD against real videos and against the given videos, over time and over view.
 
-    Rows and columns that were given are left out of what is judged. VideoScore's three numbers are computed by its
+    Rows and columns that were given are left out of what is measured. VideoScore's three numbers are computed by its
     authors' own model only.
 
     Source: 4Real-Video, section 4.2, Table 1.
     """
     size = extent.of(PAIR_SIZE)
-    measure = _Distributions(extent, Path(data) / REAL, size, cache)
-    table = PairTable(
-        "v1-table-1",
-        "4Real-Video, Table 1: generated grids against the distribution of videos",
-        PAIRS,
-        size,
-        (
-            Metric("FID", "lower", pooled=True),
-            Metric("CLIP score", "higher"),
-            *(Metric(f"{name}, {axis}", "lower", pooled=True) for name in ("FVD", "FVD-Test") for axis in _AXES),
-            *(Metric(f"{name}, {axis}", "higher") for name in VIDEO_SCORES for axis in _AXES),
-        ),
-        measure.judge,
-        measure.absent,
-        measure.references,
-        (paper_numbers.V1_TABLE_1,),
+    distributions = _Distributions(extent, Path(data) / REAL, size)
+    title = "4Real-Video, Table 1: generated grids against the distribution of videos"
+    table = pair_table("v1-table-1", title, PAIRS, size, Path(data), extent)
+    metrics = (
+        Metric("FID", "lower", pooled=True),
+        Metric("CLIP score", "higher"),
+        *(Metric(f"{name}, {axis}", "lower", pooled=True) for name in ("FVD", "FVD-Test") for axis in _AXES),
+        *(Metric(f"{name}, {axis}", "higher") for name in VIDEO_SCORES for axis in _AXES),
     )
-    return pair_protocol(table, Path(data), models, extent)
+    return pair_protocol(
+        replace(table, paper=(paper_numbers.V1_TABLE_1,)),
+        models,
+        size=size,
+        metrics=metrics,
+        measure=distributions.measure,
+        absent=distributions.absent,
+        references=distributions.references,
+    )
 
 
 _AXES = ("time", "view")
 
 
 class _Distributions:
-    """Networks, real videos and what they say of a grid."""
+    """Feature networks, features of the real videos, and the metrics of a grid."""
 
-    def __init__(self, extent: Extent, real: Path, size: GridShape, cache: FeatureCache | None) -> None:
-        self.cache = cache
+    def __init__(self, extent: Extent, real: Path, size: GridShape) -> None:
+        self.cache = extent.cache
         self.absent = {
             f"{name}, {axis}": "computed by VideoScore's own model only" for name in VIDEO_SCORES for axis in _AXES
         }
@@ -115,38 +113,34 @@ class _Distributions:
         if self.images is not None:
             self.references["FID"] = torch.cat([self.images(clip) for clip in clips])
 
-    def judge(self, made: VideoGrid, pair: PromptedPair) -> SceneScore:
+    def measure(self, predicted: VideoGrid, grid: VideoGrid, prompt: str) -> SceneScore:
         cells: dict[str, Tensor] = {}
         features: dict[str, Tensor] = {}
         references: dict[str, Tensor] = {}
-        if self.clip is not None and pair.prompt:
-            cells["CLIP score"] = clip_score(self.clip, made.frames[~pair.grid.known], pair.prompt)
-        videos = {"time": unknown_rows(made, pair), "view": unknown_columns(made, pair)}
+        if self.clip is not None and prompt:
+            cells["CLIP score"] = clip_score(self.clip, predicted.frames[~grid.known], prompt)
+        videos = {"time": unknown_rows(predicted, grid), "view": unknown_columns(predicted, grid)}
         if self.videos is not None:
             given = {
-                "time": given_videos(pair.grid, pair.grid.known, "rows"),
-                "view": given_videos(pair.grid, pair.grid.known, "columns"),
+                "time": given_videos(grid, grid.known, "rows"),
+                "view": given_videos(grid, grid.known, "columns"),
             }
             for axis in _AXES:
-                found = _features(videos[axis], self.videos, self.cache)
+                found = video_features(videos[axis], self.videos, self.cache)
                 features[f"FVD-Test, {axis}"] = found
-                references[f"FVD-Test, {axis}"] = _features(given[axis], self.videos, self.cache)
+                references[f"FVD-Test, {axis}"] = video_features(given[axis], self.videos, self.cache)
                 if f"FVD, {axis}" in self.references:
                     features[f"FVD, {axis}"] = found
         if self.images is not None and "FID" in self.references:
-            features["FID"] = self.images(made.frames[~pair.grid.known])
-        return SceneScore(cells, features, references)
-
-
-def _features(videos: list[Tensor], network: VideoFeatures, cache: FeatureCache | None) -> Tensor:
-    return video_features(videos, network, cache)
+            features["FID"] = self.images(predicted.frames[~grid.known])
+        return SceneScore(cells=cells, features=features, references=references)
 
 
 def v1_table_2(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
-    """Shares of pixels that match between neighbouring views, and that a reconstruction is sure of.
+    """Shares of pixels that match between neighbouring views, and of pixels with a confident reconstruction.
 
-    The paper asks GIM and Dust3R; here the user's matcher (in Python, `Models.matcher`) and the confidence of the
-    reconstruction model that is given. Freeze-time videos that were given are left out.
+    The paper uses GIM and Dust3R; here it is the user's matcher (in Python, `Models.matcher`) and the confidence of the
+    given reconstruction model. Freeze-time videos that were given are left out.
 
     Source: 4Real-Video, section 4.2, Table 2.
 
@@ -165,26 +159,21 @@ def v1_table_2(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     if confidence is None:
         absent |= dict.fromkeys(sure, "needs a reconstruction model; none was given")
 
-    def judge(made: VideoGrid, pair: PromptedPair) -> SceneScore:
+    def measure(predicted: VideoGrid, grid: VideoGrid, prompt: str) -> SceneScore:
         cells: dict[str, Tensor] = {}
         if matcher is not None:
-            times = torch.nonzero(~pair.grid.known.all(0)).flatten().tolist()
-            shares = confidence_shares(matching_confidences(made.select(times=times), matcher), MATCHING)
+            times = torch.nonzero(~grid.known.all(0)).flatten().tolist()
+            shares = confidence_shares(matching_confidences(predicted.select(times=times), matcher), MATCHING)
             cells |= {name: percent([shares[t]]) for name, t in zip(matching, MATCHING, strict=True)}
         if confidence is not None:
-            maps = [view for column in unknown_columns(made, pair) for view in confidence(column)]
+            maps = [view for column in unknown_columns(predicted, grid) for view in confidence(column)]
             shares = confidence_shares(maps, CONFIDENCE)
             cells |= {name: percent([shares[t]]) for name, t in zip(sure, CONFIDENCE, strict=True)}
-        return SceneScore(cells)
+        return SceneScore(cells=cells)
 
-    table = PairTable(
-        "v1-table-2",
-        "4Real-Video, Table 2: agreement between the views of generated grids",
-        PAIRS,
-        extent.of(PAIR_SIZE),
-        tuple(Metric(name, "higher", "%") for name in (*matching, *sure)),
-        judge,
-        absent,
-        paper=(paper_numbers.V1_TABLE_2,),
-    )
-    return pair_protocol(table, Path(data), models, extent)
+    size = extent.of(PAIR_SIZE)
+    title = "4Real-Video, Table 2: agreement between the views of generated grids"
+    table = pair_table("v1-table-2", title, PAIRS, size, Path(data), extent)
+    metrics = tuple(Metric(name, "higher", unit="%") for name in (*matching, *sure))
+    table = replace(table, paper=(paper_numbers.V1_TABLE_2,))
+    return pair_protocol(table, models, size=size, metrics=metrics, measure=measure, absent=absent)

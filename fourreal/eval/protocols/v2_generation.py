@@ -6,29 +6,22 @@ Source: 4Real-Video-V2, section 4.1.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-
-from jaxtyping import Float
-from torch import Tensor
 
 from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.data.captures.capture import Selection
 from fourreal.data.captures.nvidia_dynamic import read_nvidia_dynamic
 from fourreal.data.captures.view_folders import read_view_folders
-from fourreal.eval.cross_view import WarpingError, cross_view_warping_error
+from fourreal.eval.cross_view import cross_view_warping_error
 from fourreal.eval.protocols import paper_numbers
-from fourreal.eval.protocols.completing import Completing, completing
+from fourreal.eval.protocols.completion import completion
 from fourreal.eval.protocols.novel_views import rendered
-from fourreal.eval.protocols.prompted_pairs import (
-    PairTable,
-    PromptedPair,
-    pair_protocol,
-    percent,
-    unknown_rows,
-)
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Metric, Models, Protocol, SceneScore
-from fourreal.eval.protocols.scene_folders import changes, narrowed, require_scenes
+from fourreal.eval.protocols.prompted_pairs import pair_protocol, pair_table, percent, unknown_rows
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, SceneScore, Table
+from fourreal.eval.protocols.scene_folders import changes, file_settings, narrowed, require_scenes
+from fourreal.eval.scores import Metric, NotComputed
 from fourreal.eval.temporal import feature_consistency, motion_smoothness, temporal_flickering
 from fourreal.perception.clip_features import ClipFeatures
 from fourreal.perception.dino_features import DinoFeatures
@@ -64,21 +57,18 @@ def v2_table_2_nvidia(data: str | os.PathLike[str], models: Models, extent: Exte
     scenes = extent.first(NVIDIA_SCENES)
     data = require_scenes(data, scenes, "NVIDIA Dynamic Scenes")
 
-    def opened(scene: str) -> VideoGrid:
+    def read(scene: str) -> VideoGrid:
         return read_nvidia_dynamic(data / scene, selection).grid
 
-    table = Completing(
-        "v2-table-2-nvidia",
-        "4Real-Video-V2, Table 2, NVIDIA Dynamic Scenes: first row and first column given",
-        scenes,
-        opened,
-        "cross",
-        METRICS,
-        _settings(data, selection),
+    table = Table(
+        name="v2-table-2-nvidia",
+        title="4Real-Video-V2, Table 2, NVIDIA Dynamic Scenes: first row and first column given",
+        scenes=scenes,
+        settings=file_settings(data, selection),
         paper=(paper_numbers.V2_TABLE_2_NVIDIA,),
         notes=changes(extent),
     )
-    return completing(table, models, extent)
+    return completion(table, models, extent, read=read, given="cross", metrics=METRICS)
 
 
 def v2_table_2_objaverse(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -96,21 +86,18 @@ def v2_table_2_objaverse(data: str | os.PathLike[str], models: Models, extent: E
     scenes = extent.first(OBJECTS)
     data = require_scenes(data, scenes, "rendered Objaverse objects")
 
-    def opened(scene: str) -> VideoGrid:
+    def read(scene: str) -> VideoGrid:
         return read_view_folders(data / scene, selection=selection).grid
 
-    table = Completing(
-        "v2-table-2-objaverse",
-        "4Real-Video-V2, Table 2, Objaverse: first row and first column given",
-        scenes,
-        opened,
-        "cross",
-        METRICS,
-        _settings(data, selection),
+    table = Table(
+        name="v2-table-2-objaverse",
+        title="4Real-Video-V2, Table 2, Objaverse: first row and first column given",
+        scenes=scenes,
+        settings=file_settings(data, selection),
         paper=(paper_numbers.V2_TABLE_2_OBJAVERSE,),
         notes=changes(extent),
     )
-    return completing(table, models, extent)
+    return completion(table, models, extent, read=read, given="cross", metrics=METRICS)
 
 
 def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -119,7 +106,7 @@ def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     The paper's 30 pairs of generated videos are not published. Fixed here: folders 000 to 029, 8 views x 29 frames of
     288 x 512. Rows that were given are left out; figures are percentages, as in the paper. MEt3R and the imaging
     quality are computed by their authors' own code only. With a reconstruction model, the cross-view warping error by
-    its depth and cameras stands in the place of MEt3R, under its own name.
+    its depth and cameras is reported instead of MEt3R, under its own name.
 
     Args:
         data: see `prompted_pairs`.
@@ -130,7 +117,7 @@ def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     networks: dict[str, ImageFeatures] = {}
     absent = {
         "MEt3R": "computed by its authors' code only (Asim et al., 2024)",
-        "motion smoothness (AMT-S)": "needs VBench's interpolation network; the flow stands beside it",
+        "motion smoothness (AMT-S)": "needs VBench's interpolation network; see motion smoothness (flow)",
         "imaging quality": "needs VBench's quality network (MUSIQ)",
     }
     for name, load in (("subject consistency", DinoFeatures), ("background consistency", ClipFeatures)):
@@ -141,8 +128,8 @@ def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     if models.reconstructor is None:
         absent["cross-view warping error"] = "needs a reconstruction model for depth and cameras; none was given"
 
-    def judge(made: VideoGrid, pair: PromptedPair) -> SceneScore:
-        rows = unknown_rows(made, pair)
+    def measure(predicted: VideoGrid, grid: VideoGrid, prompt: str) -> SceneScore:
+        rows = unknown_rows(predicted, grid)
         cells = {
             "temporal flickering": percent([temporal_flickering(row) for row in rows]),
             "motion smoothness (flow)": percent([motion_smoothness(row) for row in rows]),
@@ -151,44 +138,33 @@ def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WH
             cells[name] = percent([feature_consistency(row, network) for row in rows])
         unmeasured: dict[str, str] = {}
         if models.reconstructor is not None:
-            error = _warping_error(made, models)
-            if isinstance(error, WarpingError):
-                cells["cross-view warping error"] = percent([error.error])
+            error = _warping_error(predicted, models)
+            if isinstance(error, NotComputed):
+                unmeasured["cross-view warping error"] = error.reason
             else:
-                unmeasured["cross-view warping error"] = error
-        return SceneScore(cells, unmeasured=unmeasured)
+                cells["cross-view warping error"] = percent([error[0]])
+        return SceneScore(cells=cells, unmeasured=unmeasured)
 
-    table = PairTable(
-        "v2-table-3",
-        "4Real-Video-V2, Table 3: quality of generated grids over views and over time",
-        PAIRS,
-        size,
-        (
-            Metric("MEt3R", "lower"),
-            Metric("cross-view warping error", "lower", "%"),
-            Metric("temporal flickering", "higher", "%"),
-            Metric("motion smoothness (AMT-S)", "higher", "%"),
-            Metric("motion smoothness (flow)", "higher", "%"),
-            Metric("subject consistency", "higher", "%"),
-            Metric("background consistency", "higher", "%"),
-            Metric("imaging quality", "higher"),
-        ),
-        judge,
-        absent,
-        paper=(paper_numbers.V2_TABLE_3,),
+    title = "4Real-Video-V2, Table 3: quality of generated grids over views and over time"
+    table = pair_table("v2-table-3", title, PAIRS, size, Path(data), extent)
+    metrics = (
+        Metric("MEt3R", "lower"),
+        Metric("cross-view warping error", "lower", unit="%"),
+        Metric("temporal flickering", "higher", unit="%"),
+        Metric("motion smoothness (AMT-S)", "higher", unit="%"),
+        Metric("motion smoothness (flow)", "higher", unit="%"),
+        Metric("subject consistency", "higher", unit="%"),
+        Metric("background consistency", "higher", unit="%"),
+        Metric("imaging quality", "higher"),
     )
-    return pair_protocol(table, Path(data), models, extent)
+    table = replace(table, paper=(paper_numbers.V2_TABLE_3,))
+    return pair_protocol(table, models, size=size, metrics=metrics, measure=measure, absent=absent)
 
 
-def _warping_error(made: VideoGrid, models: Models) -> WarpingError | str:
+def _warping_error(predicted: VideoGrid, models: Models) -> tuple[float, float] | NotComputed:
     """By the depth and the cameras that the reconstruction model finds in the grid itself."""
     assert models.reconstructor is not None
-    grid = VideoGrid.complete(made.frames, made.seconds)
+    grid = VideoGrid.complete(predicted.frames, predicted.seconds)
     scene = models.reconstructor.reconstruct(grid)
-    depth: Float[Tensor, "V T H W"] = rendered(scene, scene.cameras, grid, grid.seconds).depth
-    error = cross_view_warping_error(VideoGrid.complete(grid.frames, grid.seconds, scene.cameras), depth)
-    return error if isinstance(error, WarpingError) else error.reason
-
-
-def _settings(data: Path, selection: Selection) -> dict[str, object]:
-    return {"data": str(data), "views": selection.views, "times": selection.times, "image_size": selection.size}
+    _, depth, _ = rendered(scene, scene.cameras, grid, grid.seconds)
+    return cross_view_warping_error(VideoGrid.complete(grid.frames, grid.seconds, scene.cameras), depth)

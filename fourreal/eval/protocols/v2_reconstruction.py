@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fourreal.core.errors import InputError
-from fourreal.core.grid import VideoGrid, known_pattern
+from fourreal.core.grid import VideoGrid
 from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.media import IMAGE_SUFFIXES
 from fourreal.data.captures.capture import Selection
@@ -20,9 +20,9 @@ from fourreal.data.captures.colmap import read_colmap, read_colmap_model
 from fourreal.data.captures.llff import read_llff, read_neural_3d_video
 from fourreal.data.captures.nvidia_dynamic import read_nvidia_dynamic
 from fourreal.eval.protocols import paper_numbers
-from fourreal.eval.protocols.looking_around import InputsAndTargets, LookingAround, looking_around
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol
-from fourreal.eval.protocols.scene_folders import changes, narrowed, require_scenes
+from fourreal.eval.protocols.novel_views import novel_views
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, Table
+from fourreal.eval.protocols.scene_folders import changes, file_settings, narrowed, require_scenes
 from fourreal.eval.protocols.v2_generation import NVIDIA_HELD_OUT, NVIDIA_SCENES, NVIDIA_VIEWS, SCENE_SIZE, TIMES
 
 LLFF_SCENES = ("fern", "flower", "fortress", "horns", "leaves", "orchids", "room", "trex")
@@ -52,10 +52,10 @@ def v2_table_6_llff(data: str | os.PathLike[str], models: Models, extent: Extent
     def count(folder: Path) -> int:
         return sum(path.suffix.lower() in IMAGE_SUFFIXES for path in (folder / "images").glob("*"))
 
-    def read(folder: Path, selection: Selection) -> VideoGrid:
+    def read_views(folder: Path, selection: Selection) -> VideoGrid:
         return read_llff(folder, selection).grid
 
-    return _static("llff", "LLFF", LLFF_SCENES, data, models, extent, (count, read))
+    return _static("llff", "LLFF", LLFF_SCENES, data, models, extent, count=count, read_views=read_views)
 
 
 def v2_table_6_tanks(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -73,10 +73,10 @@ def v2_table_6_tanks(data: str | os.PathLike[str], models: Models, extent: Exten
     def count(folder: Path) -> int:
         return len(read_colmap_model(folder / "sparse" / "0")[0])
 
-    def read(folder: Path, selection: Selection) -> VideoGrid:
+    def read_views(folder: Path, selection: Selection) -> VideoGrid:
         return read_colmap(folder, selection).grid
 
-    return _static("tanks", "Tanks & Temples", TANKS_SCENES, data, models, extent, (count, read))
+    return _static("tanks", "Tanks & Temples", TANKS_SCENES, data, models, extent, count=count, read_views=read_views)
 
 
 def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -96,7 +96,7 @@ def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     base = narrowed(Selection(None, DYNAMIC_TIMES, DYNAMIC_SIZE), extent)
     inputs = extent.views or INPUTS
 
-    def opened(scene: str) -> InputsAndTargets:
+    def read(scene: str) -> tuple[VideoGrid, VideoGrid]:
         folder = data / scene
         views = len(list(folder.glob("cam*.mp4")))
         _require_views(folder, views, inputs + 1)
@@ -105,24 +105,22 @@ def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WH
         grid = read_neural_3d_video(folder, Selection((*shown, *hidden), base.times, base.size)).grid
         return _split(grid, inputs)
 
-    table = LookingAround(
-        "v2-table-7",
-        f"4Real-Video-V2, Table 7, Neural 3D Video: {inputs} views in, all others looked at",
-        scenes,
-        opened,
-        True,
-        {"data": str(data), "inputs": inputs, "times": base.times, "image_size": base.size},
+    table = Table(
+        name="v2-table-7",
+        title=f"4Real-Video-V2, Table 7, Neural 3D Video: {inputs} input views, all others are targets",
+        scenes=scenes,
+        settings={"data": str(data), "inputs": inputs, "times": base.times, "image_size": base.size},
         paper=(paper_numbers.V2_TABLE_7,),
         notes=changes(extent),
     )
-    return looking_around(table, models, extent)
+    return novel_views(table, models, extent, read=read)
 
 
 def v2_table_s6(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """The whole pipeline: a grid generated from one row and one column, reconstructed, seen from held-out views.
 
     Views 1, 4, 7 and 10 are held out at every time, as in the paper; the other 8 make the grid. Times and size as in
-    Table 2. Beside the pipeline stands the reconstruction from the true grid, which tells what generation costs. Of
+    Table 2. The reconstruction from the true grid is also scored; the difference is the error of the generation. Of
     the paper's three rows this is the feed-forward one; the two optimised ones are not run here.
 
     Args:
@@ -136,27 +134,19 @@ def v2_table_s6(data: str | os.PathLike[str], models: Models, extent: Extent = W
     assert shown.views is not None
     hidden = Selection((*shown.views, *NVIDIA_HELD_OUT), shown.times, shown.size)
 
-    def opened(scene: str) -> InputsAndTargets:
-        split = _split(read_nvidia_dynamic(data / scene, hidden).grid, len(hidden.views or ()) - len(NVIDIA_HELD_OUT))
-        cross = split.inputs.with_known(known_pattern("cross", *split.inputs.known.shape))
-        return InputsAndTargets(cross, split.targets, split.inputs)
+    def read(scene: str) -> tuple[VideoGrid, VideoGrid]:
+        grid = read_nvidia_dynamic(data / scene, hidden).grid
+        return _split(grid, grid.num_views - len(NVIDIA_HELD_OUT))
 
-    table = LookingAround(
-        "v2-table-s6",
-        "4Real-Video-V2, Table S6, NVIDIA Dynamic Scenes: grid generated, reconstructed, seen from held-out views",
-        scenes,
-        opened,
-        True,
-        {"data": str(data), "views": shown.views, "targets": NVIDIA_HELD_OUT, "times": shown.times, "size": shown.size},
-        generates=True,
+    table = Table(
+        name="v2-table-s6",
+        title="4Real-Video-V2, Table S6, NVIDIA Dynamic Scenes: generated, reconstructed, seen from held-out views",
+        scenes=scenes,
+        settings={**file_settings(data, shown), "targets": NVIDIA_HELD_OUT},
         paper=(paper_numbers.V2_TABLE_S6,),
         notes=changes(extent),
     )
-    return looking_around(table, models, extent)
-
-
-_Reader = tuple[Callable[[Path], int], Callable[[Path, Selection], VideoGrid]]
-"""How many views a scene has, and how to read some of them."""
+    return novel_views(table, models, extent, read=read, given="cross")
 
 
 def _static(
@@ -166,37 +156,36 @@ def _static(
     data: str | os.PathLike[str],
     models: Models,
     extent: Extent,
-    reader: _Reader,
+    *,
+    count: Callable[[Path], int],
+    read_views: Callable[[Path, Selection], VideoGrid],
 ) -> Protocol:
     scenes = extent.first(names)
     folder = require_scenes(data, scenes, dataset)
     inputs, size = extent.views or INPUTS, extent.size or STATIC_SIZE
-    count, read = reader
 
-    def opened(scene: str) -> InputsAndTargets:
+    def read(scene: str) -> tuple[VideoGrid, VideoGrid]:
         views = count(folder / scene)
         hidden = list(range(0, views, HELD_OUT_EVERY))
         others = [view for view in range(views) if view not in hidden]
         _require_views(folder / scene, len(others), inputs)
         shown = [others[place] for place in linspace_indices(len(others), inputs)]
-        return _split(read(folder / scene, Selection((*shown, *hidden), None, size)), inputs)
+        return _split(read_views(folder / scene, Selection((*shown, *hidden), None, size)), inputs)
 
-    table = LookingAround(
-        f"v2-table-6-{key}",
-        f"4Real-Video-V2, Table 6, {dataset}: {inputs} photos in, every eighth looked at",
-        scenes,
-        opened,
-        True,
-        {"data": str(folder), "inputs": inputs, "image_size": size},
+    table = Table(
+        name=f"v2-table-6-{key}",
+        title=f"4Real-Video-V2, Table 6, {dataset}: {inputs} input photos, every eighth photo is a target",
+        scenes=scenes,
+        settings={"data": str(folder), "inputs": inputs, "image_size": size},
         paper=paper_numbers.v2_table_6(dataset, inputs),
         notes=() if extent.views in (4, 16) and not (extent.scenes or extent.size) else changes(extent),
     )
-    return looking_around(table, models, extent)
+    return novel_views(table, models, extent, read=read)
 
 
-def _split(grid: VideoGrid, inputs: int) -> InputsAndTargets:
+def _split(grid: VideoGrid, inputs: int) -> tuple[VideoGrid, VideoGrid]:
     """The first rows as inputs, the others as targets."""
-    return InputsAndTargets(grid.select(views=range(inputs)), grid.select(views=range(inputs, grid.num_views)))
+    return grid.select(views=range(inputs)), grid.select(views=range(inputs, grid.num_views))
 
 
 def _require_views(folder: Path, found: int, needed: int) -> None:

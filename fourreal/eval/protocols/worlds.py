@@ -22,15 +22,15 @@ from fourreal.data.sample import GridSample
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
 from fourreal.eval.grid_pair import GridPair
 from fourreal.eval.image_metrics import MOVING_THRESHOLD
-from fourreal.eval.protocols.compared import Comparison
-from fourreal.eval.protocols.completing import Completing, completing, pair_metrics
-from fourreal.eval.protocols.novel_views import nearest_inputs, rendered
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Metric, Models, Protocol, SceneScore
+from fourreal.eval.protocols.completion import completion, pair_metrics
+from fourreal.eval.protocols.novel_views import NEAREST, nearest_inputs, rendered
+from fourreal.eval.protocols.pair_scores import PairScores
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, SceneScore, Table
+from fourreal.eval.scores import Metric
 
 SCENES = 64
 INPUT_VIEWS, TARGET_VIEWS = (0, 2, 5, 7), (1, 3, 4, 6)
 RECON_FRAMES, RECON_FPS = 4, 4.0
-NEAREST = "nearest input view"
 ROTATION, DEPTH, FOCAL = "rotation error", "depth AbsRel", "focal length error"
 
 
@@ -57,33 +57,38 @@ def worlds(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) -> Pro
     """
     scenes, groups = _scenes(held_out, extent)
     size = held_out.image_size
-    table = Completing(
-        "worlds",
-        f"Held-out worlds: {held_out.views} views x {held_out.frames} frames of {size[1]} x {size[0]}, first row and "
-        "first column given",
-        scenes,
-        lambda scene: held_out_sample(held_out, scenes.index(scene)).grid,
-        "cross",
-        ("PSNR", "PSNR (moving)", "SSIM", "ST-LPIPS (alex)"),
-        {**to_dict(held_out.shape), "first_seed": HELD_OUT_SEEDS, "moving_threshold": MOVING_THRESHOLD},
+    table = Table(
+        name="worlds",
+        title=f"Held-out worlds: {held_out.views} views x {held_out.frames} frames of {size[1]} x {size[0]}, first row "
+        "and first column given",
+        scenes=scenes,
+        settings={
+            **to_dict(held_out.shape),
+            "first_seed": HELD_OUT_SEEDS,
+            "moving_threshold": MOVING_THRESHOLD,
+        },
         groups=groups,
     )
-    return completing(table, models, extent)
+
+    def read(scene: str) -> VideoGrid:
+        return held_out_sample(held_out, scenes.index(scene)).grid
+
+    metrics = ("PSNR", "PSNR (moving)", "SSIM", "ST-LPIPS (alex)")
+    return completion(table, models, extent, read=read, given="cross", metrics=metrics)
 
 
 def worlds_recon(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) -> Protocol:
-    """Reconstructing held-out worlds from 4 of 8 views at 4 times, looked at from the 4 views in between.
+    """Reconstructing held-out worlds from 4 of 8 views at 4 times, rendered from the 4 views in between.
 
-    Target cameras are the true ones, taken into the reconstruction's world by the similarity between the true and
-    the reconstructed **input** cameras, so no target is looked at. The baseline is the input view that stands
-    nearest. Beside the pictures' metrics: the median over pairs of input views of the error of their relative
-    rotation, and the mean relative error of the depth rendered in the input views, after scaling by the ratio of
-    medians, over pixels that have a true depth and that the scene covers by half.
+    Target cameras are the true ones, aligned with the reconstruction by the similarity between the true and the
+    reconstructed **input** cameras, so no target is used. The baseline is the nearest input view. Also reported: the
+    median over pairs of input views of the error of their relative rotation, and the mean relative error of the depth
+    rendered in the input views, after scaling by the ratio of medians, over pixels that have a true depth and whose
+    rendered opacity is above one half.
 
-    No similarity makes up for a focal length that was taken for another one: the scene is then deeper or flatter than
-    the true one, agrees with its own cameras, and shows everything too large or too small through the true ones. So
-    a second row looks through cameras whose focal length is also brought to the reconstruction's, by the median
-    ratio over the input views.
+    A similarity cannot correct a wrong focal length: the scene is then deeper or flatter than the true one, agrees
+    with its own cameras, and appears too large or too small in the true ones. So a second row renders with cameras
+    whose focal length is also scaled to the reconstruction's, by the median ratio over the input views.
 
     Raises:
         InputError: there is no reconstruction model.
@@ -92,60 +97,65 @@ def worlds_recon(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) 
     refocused = f"{models.name}, focal length fitted"
     held_out = replace(held_out, views=len(INPUT_VIEWS) + len(TARGET_VIEWS), frames=RECON_FRAMES, fps=RECON_FPS)
     scenes, groups = _scenes(held_out, extent)
-    comparison = Comparison(pair_metrics(("PSNR", "SSIM", "ST-LPIPS (alex)"), extent))
-    opened = lru_cache(maxsize=1)(partial(held_out_sample, held_out))
+    scores = PairScores(pair_metrics(("PSNR", "SSIM", "ST-LPIPS (alex)"), extent))
+    cached = lru_cache(maxsize=1)(partial(held_out_sample, held_out))
 
     @lru_cache(maxsize=1)
-    def made_of(number: int) -> GaussianSequence:
-        inputs = opened(number).grid.select(views=INPUT_VIEWS)
+    def reconstruction_of(number: int) -> GaussianSequence:
+        inputs = cached(number).grid.select(views=INPUT_VIEWS)
         return model.reconstruct(VideoGrid.complete(inputs.frames, inputs.seconds))
 
-    def score(scene: str, arm: str) -> SceneScore:
-        sample = opened(scenes.index(scene))
+    def score(scene: str, method: str) -> SceneScore:
+        sample = cached(scenes.index(scene))
         inputs, targets = sample.grid.select(views=INPUT_VIEWS), sample.grid.select(views=TARGET_VIEWS)
-        nothing = known_pattern("none", *targets.known.shape)
+        none = known_pattern("none", *targets.known.shape)
         assert inputs.cameras is not None
         assert targets.cameras is not None
-        if arm == NEAREST:
-            return comparison.score(GridPair(scene, nearest_inputs(inputs, targets), targets, nothing))
-        made = made_of(scenes.index(scene))
-        cameras = model.placed(targets.cameras, inputs.cameras, made.cameras)
-        if arm == refocused:
-            cameras = magnified(cameras, focal_ratio(made.cameras, inputs.cameras))
-        views = rendered(made, cameras, inputs, targets.seconds)
-        said = rendered(made, made.cameras, inputs, inputs.seconds)
+        if method == NEAREST:
+            return scores.score(
+                GridPair(scene=scene, generated=nearest_inputs(inputs, targets), truth=targets, given=none)
+            )
+        predicted = reconstruction_of(scenes.index(scene))
+        cameras = model.aligned(targets.cameras, inputs.cameras, predicted.cameras)
+        if method == refocused:
+            cameras = magnified(cameras, focal_ratio(predicted.cameras, inputs.cameras))
+        views, _, _ = rendered(predicted, cameras, inputs, targets.seconds)
+        _, depth, alpha = rendered(predicted, predicted.cameras, inputs, inputs.seconds)
         extras = {
-            ROTATION: median_rotation_error_deg(made.cameras, inputs.cameras),
-            DEPTH: depth_abs_rel(said.depth, said.alpha, sample.depth[list(INPUT_VIEWS)]),
-            FOCAL: 100 * abs(focal_ratio(made.cameras, inputs.cameras) - 1),
+            ROTATION: median_rotation_error_deg(predicted.cameras, inputs.cameras),
+            DEPTH: depth_abs_rel(depth, alpha, sample.depth[list(INPUT_VIEWS)]),
+            FOCAL: 100 * abs(focal_ratio(predicted.cameras, inputs.cameras) - 1),
         }
-        return comparison.score(GridPair(scene, views.grid, targets, nothing), extras)
+        return scores.score(GridPair(scene=scene, generated=views, truth=targets, given=none), extras)
 
     size = held_out.image_size
     settings: dict[str, Any] = {**to_dict(held_out.shape), "inputs": list(INPUT_VIEWS), "targets": list(TARGET_VIEWS)}
-    return Protocol(
-        "worlds-recon",
-        f"Held-out worlds reconstructed from {len(INPUT_VIEWS)} views at {RECON_FRAMES} times of {size[1]} x "
-        f"{size[0]}, seen from {len(TARGET_VIEWS)} unseen views between them",
-        scenes,
-        {models.name: models.identity, refocused: {"same as": models.name}, NEAREST: {}},
-        (NEAREST,),
-        (
-            *comparison.metrics,
-            Metric(ROTATION, "lower", "degrees"),
-            Metric(DEPTH, "lower"),
-            Metric(FOCAL, "lower", "percent"),
-        ),
-        score,
-        {**settings, "first_seed": HELD_OUT_SEEDS},
-        absent=comparison.absent,
+    table = Table(
+        name="worlds-recon",
+        title=f"Held-out worlds reconstructed from {len(INPUT_VIEWS)} views at {RECON_FRAMES} times of {size[1]} x "
+        f"{size[0]}, rendered from {len(TARGET_VIEWS)} other views between them",
+        scenes=scenes,
+        settings={**settings, "first_seed": HELD_OUT_SEEDS},
         groups=groups,
+    )
+    return Protocol(
+        table=table,
+        methods={models.name: models.identity, refocused: {"same as": models.name}, NEAREST: {}},
+        baselines=(NEAREST,),
+        metrics=(
+            *scores.metrics,
+            Metric(ROTATION, "lower", unit="degrees"),
+            Metric(DEPTH, "lower"),
+            Metric(FOCAL, "lower", unit="percent"),
+        ),
+        score=score,
+        absent=scores.absent,
     )
 
 
-def focal_ratio(said: Cameras, true: Cameras) -> float:
-    """Median over the views of the said focal length over the true one."""
-    return float((said.intrinsics[:, 0, 0] / true.intrinsics[:, 0, 0]).median())
+def focal_ratio(predicted: Cameras, true: Cameras) -> float:
+    """Median over the views of the predicted focal length over the true one."""
+    return float((predicted.intrinsics[:, 0, 0] / true.intrinsics[:, 0, 0]).median())
 
 
 def magnified(cameras: Cameras, by: float) -> Cameras:
@@ -155,23 +165,23 @@ def magnified(cameras: Cameras, by: float) -> Cameras:
     return replace(cameras, intrinsics=intrinsics)
 
 
-def median_rotation_error_deg(said: Cameras, true: Cameras) -> float:
-    """Median over pairs of views of the angle between the said and the true relative rotation, degrees."""
-    rotations, truth = said.world_to_cam[:, :3, :3], true.world_to_cam[:, :3, :3]
+def median_rotation_error_deg(predicted: Cameras, true: Cameras) -> float:
+    """Median over pairs of views of the angle between the predicted and the true relative rotation, degrees."""
+    rotations, truth = predicted.world_to_cam[:, :3, :3], true.world_to_cam[:, :3, :3]
     first, second = torch.triu_indices(len(rotations), len(rotations), 1)
     errors = rotation_angle_deg(rotations[second] @ rotations[first].mT, truth[second] @ truth[first].mT)
     return float(errors.median())
 
 
 def depth_abs_rel(
-    said: Float[Tensor, "V T H W"], alpha: Float[Tensor, "V T H W"], true: Float[Tensor, "V T H W"]
+    predicted: Float[Tensor, "V T H W"], alpha: Float[Tensor, "V T H W"], true: Float[Tensor, "V T H W"]
 ) -> float:
-    """Mean of |said - true| / true after bringing the medians together; NaN where no pixel has both depths."""
-    valid = torch.isfinite(true) & (true > 0) & (alpha > 0.5) & (said > 0)
+    """Mean of |predicted - true| / true after bringing the medians together; NaN where no pixel has both depths."""
+    valid = torch.isfinite(true) & (true > 0) & (alpha > 0.5) & (predicted > 0)
     if not bool(valid.any()):
         return float("nan")
-    ratio = true[valid].median() / said[valid].median()
-    return float(((said[valid] * ratio - true[valid]).abs() / true[valid]).mean())
+    ratio = true[valid].median() / predicted[valid].median()
+    return float(((predicted[valid] * ratio - true[valid]).abs() / true[valid]).mean())
 
 
 def _scenes(held_out: WorldConfig, extent: Extent) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:

@@ -1,8 +1,9 @@
-"""Scenes are paired by name, scored by every metric that can be, and the rest say what they lack."""
+"""Pairs are scored by every metric that can be computed; the others name what is missing."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,23 +12,24 @@ import torch
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid, known_pattern
 from fourreal.eval.baselines import copy_view
-from fourreal.eval.grid_pair import GridPair, pair_scenes
-from fourreal.eval.grid_report import (
+from fourreal.eval.grid_pair import GridPair
+from fourreal.eval.image_metrics import psnr
+from fourreal.eval.pair_metrics import (
     clip_s_metric,
     image_metrics_without_weights,
     lpips_metric,
-    measure,
     stand_in_distance_metric,
 )
-from fourreal.eval.image_metrics import psnr
 from fourreal.eval.scores import (
     Interval,
     Measured,
+    Metric,
     NotComputed,
     bootstrap_interval,
     mean_score,
     paired_difference,
 )
+from fourreal.perception.needed_weights import MissingWeights
 
 
 def moving_square(seed: int) -> VideoGrid:
@@ -42,68 +44,56 @@ def moving_square(seed: int) -> VideoGrid:
 @pytest.fixture
 def pairs() -> list[GridPair]:
     truth = {f"scene{seed}": moving_square(seed) for seed in range(4)}
-    made = {name: copy_view(grid.with_known("cross")) for name, grid in truth.items()}
-    return list(pair_scenes(made, truth, "cross"))
+    return [pair(name, copy_view(grid.with_known("cross")), grid) for name, grid in truth.items()]
+
+
+def pair(scene: str, generated: VideoGrid, truth: VideoGrid) -> GridPair:
+    given = known_pattern("cross", *truth.known.shape)
+    return GridPair(scene=scene, generated=generated, truth=truth, given=given)
+
+
+def values(metric: Metric, pair: GridPair) -> torch.Tensor:
+    assert metric.load is not None
+    return metric.load()(pair)
 
 
 def test_every_metric_scores_only_the_cells_that_were_not_given(pairs, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("FOURREAL_WEIGHTS", str(tmp_path))
-    metrics = [*image_metrics_without_weights(), stand_in_distance_metric("laplacian"), lpips_metric(), clip_s_metric()]
-    reports = {report.metric.name: report for report in measure(pairs, metrics)}
-    whole, moving = reports["PSNR"], reports["PSNR (moving)"]
-    assert isinstance(whole.score, Measured)
-    assert isinstance(moving.score, Measured)
-    assert whole.score.samples == 4
-    assert whole.per_cell["scene0"].shape == (2 * 3,), "the cross leaves two views at three times"
+    whole, moving, *_ = image_metrics_without_weights()
     expected = psnr(pairs[0].generated.frames[1:, 1:].flatten(0, 1), pairs[0].truth.frames[1:, 1:].flatten(0, 1))
-    torch.testing.assert_close(whole.per_cell["scene0"], expected)
-    assert whole.per_scene["scene0"] == pytest.approx(float(expected.mean()))
-    assert moving.score.value < whole.score.value - 3, "all of the error is where things moved"
-    assert whole.score.interval is not None
-    assert whole.score.interval.low <= whole.score.value <= whole.score.interval.high
-    for name, file in (("LPIPS (AlexNet)", "alexnet-owt-7be5be79.pth"), ("CLIP-S", "clip")):
-        score = reports[name].score
-        assert isinstance(score, NotComputed)
-        assert file in score.reason
-        assert str(tmp_path) in score.reason
-        assert "get it from" in score.reason
+    assert values(whole, pairs[0]).shape == (2 * 3,), "the cross leaves two views at three times"
+    torch.testing.assert_close(values(whole, pairs[0]), expected)
+    assert (values(moving, pairs[0]).nanmean() < expected.mean() - 3).item(), "all of the error is where things moved"
+    for metric, file in ((lpips_metric(), "alexnet-owt-7be5be79.pth"), (clip_s_metric(), "clip")):
+        with pytest.raises(MissingWeights) as missing:
+            values(metric, pairs[0])
+        assert all(part in str(missing.value) for part in (file, str(tmp_path), "get it from"))
 
 
-def test_perfect_grids_are_ideal_and_order_does_not_matter(pairs) -> None:
-    perfect = [GridPair(p.scene, p.truth, p.truth, p.given) for p in pairs]
+def test_perfect_grids_are_ideal(pairs) -> None:
+    perfect = pair("perfect", pairs[0].truth, pairs[0].truth)
     metrics = [*image_metrics_without_weights(), stand_in_distance_metric("laplacian")]
-    values = [report.score.value for report in measure(perfect, metrics)]
-    assert values == pytest.approx([math.inf, math.inf, 1.0, 0.0, 0.0], abs=1e-6)
-    forward, backward = measure(pairs, metrics), measure(pairs[::-1], metrics)
-    for one, other in zip(forward, backward, strict=True):
-        assert one.score.value == pytest.approx(other.score.value, rel=1e-9)
-        assert one.per_scene == pytest.approx(other.per_scene)
+    ideal = [float(values(metric, perfect).nanmean()) for metric in metrics]
+    assert ideal == pytest.approx([math.inf, math.inf, 1.0, 0.0, 0.0], abs=1e-6)
 
 
 def test_scenes_without_motion_have_no_moving_psnr(pairs) -> None:
     still = VideoGrid.complete(pairs[0].truth.frames[:, :1].expand(-1, 4, -1, -1, -1), torch.arange(4.0))
-    frozen = GridPair("still", still, still, pairs[0].given)
-    moving = {report.metric.name: report for report in measure([frozen], image_metrics_without_weights())}
-    assert moving["PSNR (moving)"].score == NotComputed("there was nothing to measure in any scene")
-    both = {report.metric.name: report for report in measure([frozen, pairs[1]], image_metrics_without_weights())}
-    assert "1 of 2 scenes had nothing to measure" in both["PSNR (moving)"].score.note
+    assert values(image_metrics_without_weights()[1], pair("still", still, still)).isnan().all()
+    assert mean_score([math.nan]) == NotComputed("there was nothing to measure in any scene")
+    both = mean_score([math.nan, 20.0])
+    assert isinstance(both, Measured)
+    assert "1 of 2 scenes had nothing to measure" in both.note
 
 
 def test_foreground_limits_what_counts(pairs) -> None:
-    pair = pairs[0]
     mask = torch.zeros(3, 4, 40, 40, dtype=torch.bool)
     mask[..., 30:, :] = True
-    outside = GridPair(pair.scene, pair.generated, pair.truth, pair.given, foreground=mask)
-    report = measure([outside], image_metrics_without_weights()[:1])[0]
-    assert math.isinf(report.score.value), "the square never comes down there"
+    outside = replace(pairs[0], foreground=mask)
+    assert values(image_metrics_without_weights()[0], outside).isinf().all(), "the square never comes down there"
 
 
-def test_scenes_must_match(pairs) -> None:
-    truth = {pair.scene: pair.truth for pair in pairs}
-    with pytest.raises(InputError, match="no generated grid for 2 scenes: scene0, scene2"):
-        list(pair_scenes({k: v for k, v in truth.items() if k not in ("scene0", "scene2")}, truth, "cross"))
-    with pytest.raises(InputError, match="no true grid for 1 scenes: extra"):
-        list(pair_scenes(truth | {"extra": truth["scene0"]}, truth, "cross"))
+def test_grids_that_do_not_match_are_refused(pairs) -> None:
     true = pairs[0].truth
     cross = known_pattern("cross", 3, 4)
     for made, given, says in (
@@ -114,11 +104,7 @@ def test_scenes_must_match(pairs) -> None:
         (true, cross[:2], "given cells of shape"),
     ):
         with pytest.raises(InputError, match=says):
-            GridPair("x", made, true, given)
-    with pytest.raises(InputError, match="no scene to score"):
-        measure([], image_metrics_without_weights())
-    with pytest.raises(InputError, match="two scenes are called"):
-        measure([pairs[0], pairs[0]], image_metrics_without_weights())
+            GridPair(scene="x", generated=made, truth=true, given=given)
 
 
 def test_bootstrap_intervals() -> None:
