@@ -26,9 +26,9 @@ EMPTY_WEIGHT = 0.02
 """Of sky and white backgrounds, which look the same wherever a flow points."""
 EARLIER = 0.8
 """Weight of a guess against that of the one after it."""
-FLOW_SHARE = 0.03
+FLOW_SHARE = 0.05
 """Weight of where a composed pixel points against what it shows."""
-DECIBELS = 0.01
+DECIBELS = 0.02
 """Weight of the logarithm of the mean squared error, of all pixels and of moving ones, against the distance."""
 SMALLEST_ERROR = 1e-4
 FARTHEST = 1.5

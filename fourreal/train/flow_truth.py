@@ -100,7 +100,7 @@ def mirrored(truth: FlowTruth) -> FlowTruth:
     return FlowTruth(truth.flow.flip(-1) * turned, *(mask.flip(-1) for mask in masks))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CellBatch:
     """N unknown cells and what they are made of.
 
@@ -146,7 +146,15 @@ def cell_batch(sample: GridSample, columns: int, rng: np.random.Generator, recol
     changed = (true - frames[own]).abs().mean(1, keepdim=True) > MOVING_THRESHOLD
     shown = disturbed(frames[: len(known)], rng, recolouring)
     row = torch.tensor([views + drawn.index(time) for _, time in cells])
-    return CellBatch(shown, own, row, torch.zeros_like(own), true, changed, (flows[0], flows[1]))
+    return CellBatch(
+        frames=shown,
+        own=own,
+        row=row,
+        corner=torch.zeros_like(own),
+        true=true,
+        changed=changed,
+        flows=(flows[0], flows[1]),
+    )
 
 
 def joined_cells(parts: Sequence[CellBatch]) -> CellBatch:
@@ -161,5 +169,11 @@ def joined_cells(parts: Sequence[CellBatch]) -> CellBatch:
 
     own, row = (joined([part.flows[which] for part in parts]) for which in (0, 1))
     return CellBatch(
-        joint("frames"), places("own"), places("row"), places("corner"), joint("true"), joint("changed"), (own, row)
+        frames=joint("frames"),
+        own=places("own"),
+        row=places("row"),
+        corner=places("corner"),
+        true=joint("true"),
+        changed=joint("changed"),
+        flows=(own, row),
     )

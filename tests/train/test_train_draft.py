@@ -98,7 +98,9 @@ def test_exact_answers_cost_less_than_any_other(sample: GridSample) -> None:
 
     def cost(shift: float) -> dict[str, torch.Tensor]:
         flow = truth.flow + shift
-        return matching_losses(Matches(flow, 20.0 * (2.0 * truth.visible - 1), (flow,), None, flow, flow), truth)
+        seen = 20.0 * (2.0 * truth.visible - 1)
+        matches = Matches(flow=flow, visible=seen, guesses=(flow,), similarity=None, features=flow, context=flow)
+        return matching_losses(matches, truth)
 
     assert float(cost(0.0)["loss"]) < 1e-3
     assert float(cost(1.0)["loss"]) > 0.1
@@ -167,7 +169,8 @@ def test_the_true_frames_cost_nothing_but_the_share_of_flow(sample: GridSample) 
 
     def cost(frames: torch.Tensor) -> float:
         seen = 20.0 * (2.0 * torch.cat([own.visible, row.visible], 1) - 1)
-        made = Composed(frames, (own.flow,), (row.flow,), seen, torch.zeros(len(frames), 5, *frames.shape[-2:]))
+        shares = torch.zeros(len(frames), 5, *frames.shape[-2:])
+        made = Composed(frames=frames, own=(own.flow,), row=(row.flow,), seen=seen, shares=shares)
         return float(composing_losses(made, batch.true, batch.changed, own, row)["distance"])
 
     assert cost(batch.true) == 0

@@ -35,7 +35,7 @@ MOVES_FOR_SURE = 4.0
 """Pixels of motion from which on a pixel weighs 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Composed:
     """N unknown frames.
 
@@ -99,7 +99,7 @@ class Composer(nn.Module):
         row.append(convexly_upsampled(row[-1], edges[:, 36:]))
         seen = functional.interpolate(self.seen(state).float(), size=size, mode="bilinear")
         frames, shares = self._chosen(cells, own[-1], row[-1], state)
-        return Composed(frames, tuple(own), tuple(row), seen, shares)
+        return Composed(frames=frames, own=tuple(own), row=tuple(row), seen=seen, shares=shares)
 
     def _corrected(
         self,

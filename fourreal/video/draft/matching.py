@@ -31,7 +31,7 @@ FLOW_UNIT = 8.0
 """Pixels of a level that count as 1 where a network reads a flow."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Matches:
     """Where the pixels of N first frames are in N second ones, and then the other way round.
 
@@ -188,7 +188,12 @@ class Matcher(nn.Module):
         guesses.append(flow)
         seen = functional.interpolate(self.seen(state).float(), scale_factor=2, mode="bilinear")
         return Matches(
-            convexly_upsampled(flow, self.shape_of_edges(state)), seen, tuple(guesses), similarity, half, context
+            flow=convexly_upsampled(flow, self.shape_of_edges(state)),
+            visible=seen,
+            guesses=tuple(guesses),
+            similarity=similarity,
+            features=half,
+            context=context,
         )
 
     def _described(self, quarter: Float[Tensor, "M C h w"]) -> Float[Tensor, "M P C"]:

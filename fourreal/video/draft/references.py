@@ -11,7 +11,7 @@ from torch import Tensor
 from fourreal.video.draft.warping import warped
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CellReferences:
     """For N unknown cells: a known frame of the own view, one of the own time in another view (the row's), and the
     known corner of that view at that other time, with the matches of the first two against the corner.
