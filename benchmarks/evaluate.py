@@ -3,7 +3,7 @@
     python benchmarks/evaluate.py [--scenes 64] [--threads 2] [--quick]
 
 The protocol `worlds` with the baseline change-add, which costs nothing itself: rendering the worlds, the image
-metrics, the report, and beside them ST-LPIPS, which `--no-perceptual` leaves out. Seconds for all scenes; ST-LPIPS is
+metrics, the report, and separately ST-LPIPS, which `--no-perceptual` leaves out. Seconds for all scenes; ST-LPIPS is
 timed on the first scenes and scaled up. --busy counts processor seconds of one thread, for a machine that also does
 other work. --quick runs two scenes.
 """
@@ -24,7 +24,7 @@ import torch
 from fourreal.data.worlds import WorldConfig
 from fourreal.eval.baselines import change_add
 from fourreal.eval.grid_pair import GridPair
-from fourreal.eval.protocols.completion import pair_metrics
+from fourreal.eval.pair_metrics import pair_metrics
 from fourreal.eval.protocols.evaluate import evaluate
 from fourreal.eval.protocols.plots import draw_plots
 from fourreal.eval.protocols.protocol import Extent, Models
@@ -82,19 +82,17 @@ def measured(size: WorldConfig, scenes: int, clock: Clock) -> dict[str, float]:
         held_out_sample(size, scene).grid for scene in range(min(LEARNED_SCENES, scenes))
     ]  # and what is computed once
     protocol = worlds(
-        Models(name="change-add", complete=change_add, baselines=()), size, Extent(scenes=scenes, perceptual=False)
+        size, Models(name="change-add", complete=change_add, baselines=()), Extent(scenes=scenes, perceptual=False)
     )
     timed = lambda worlds, scene: clock.timed("rendering", lambda: held_out_sample(worlds, scene))  # noqa: E731
     with mock.patch("fourreal.eval.protocols.worlds.held_out_sample", timed), tempfile.TemporaryDirectory() as folder:
         evaluation = clock.timed("whole", lambda: evaluate(protocol, Path(folder)))
         clock.timed("report", lambda: (write_report(evaluation, Path(folder)), draw_plots(evaluation, Path(folder))))
-    metric = pair_metrics(("ST-LPIPS (alex)",), Extent())[0].load
-    assert metric is not None
-    score = metric()
+    metric = next(iter(pair_metrics(("ST-LPIPS (alex)",)).values()))()
     for truth in truths:
         given = truth.with_known("cross")
-        pair = GridPair(scene="", generated=change_add(given), truth=truth, given=given.known)
-        clock.timed("learned", lambda pair=pair: score(pair))
+        pair = GridPair("", change_add(given), truth, given.known)
+        clock.timed("learned", lambda pair=pair: metric(pair))
     spent = clock.seconds
     return {
         "rendering": spent["rendering"],

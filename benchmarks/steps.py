@@ -85,7 +85,7 @@ def tried(
 def told(score: object) -> str:
     if not isinstance(score, Measured):
         return "-"
-    interval = f" [{score.interval.low:.2f}, {score.interval.high:.2f}]" if score.interval else ""
+    interval = f" [{score.interval[0]:.2f}, {score.interval[1]:.2f}]" if score.interval else ""
     return f"{score.value:.2f}{interval}"
 
 

@@ -27,7 +27,7 @@ from fourreal.core.progress import progress_bar
 from fourreal.core.rotations import rotation_angle_deg
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig
 from fourreal.eval.protocols.evaluate import evaluate
-from fourreal.eval.protocols.protocol import Extent, Models
+from fourreal.eval.protocols.protocol import Extent
 from fourreal.eval.protocols.worlds import INPUT_VIEWS, RECON_FPS, RECON_FRAMES, held_out_sample, worlds_recon
 from fourreal.eval.scores import mean_score, paired_difference
 from fourreal.recon.model import ReconModel
@@ -86,11 +86,10 @@ def jitter_deg(folder: Path, held_out: WorldConfig, scenes: int) -> list[float]:
 
 
 def measured(name: str, folder: Path, held_out: WorldConfig, scenes: int) -> dict[str, torch.Tensor]:
-    found = find_reconstructor(str(folder / "model"), align="auto", device="cpu")
-    models = Models(name=name, identity=found.identity, reconstructor=found.reconstructor)
+    models = replace(find_reconstructor(str(folder / "model"), device="cpu"), name=name)
     with progress_bar(f"measure {name}") as progress:
         result = evaluate(
-            worlds_recon(models, held_out, Extent(scenes=scenes, perceptual=False)),
+            worlds_recon(held_out, models, Extent(scenes=scenes, perceptual=False)),
             folder / "worlds",
             progress=progress,
         )
@@ -122,7 +121,7 @@ def main() -> None:
             score, gap = mean_score(each.tolist()), paired_difference(each, first[metric])
             rows[name][metric] = {"mean": getattr(score, "value", None), "difference": gap.value}
             if gap.interval is not None:
-                rows[name][metric]["interval"] = [gap.interval.low, gap.interval.high]
+                rows[name][metric]["interval"] = list(gap.interval)
     result = {"steps": given.steps, "scenes": given.scenes, "first_seed": HELD_OUT_SEEDS, "rows": rows}
     with atomic_file(given.out / "table8.json") as partial:
         partial.write_text(json.dumps(result, indent=2) + "\n")

@@ -141,7 +141,7 @@ def measured(
     identity = {"arm": str(out), "weights": hash_path(weights)}
     models = Models(name=name, identity=identity, complete=complete, baselines=("copy-view", "change-add"))
     with progress_bar(f"measure {name}") as progress:
-        return evaluate(worlds(models, held_out, Extent(perceptual=False)), out / "worlds", progress=progress)
+        return evaluate(worlds(held_out, models, Extent(perceptual=False)), out / "worlds", progress=progress)
 
 
 def make_shards(folder: Path, share: tuple[float, float, float, float]) -> Path:
@@ -214,7 +214,7 @@ def table(found: Mapping[str, Mapping[str, list[torch.Tensor]]]) -> dict[str, di
 def spread(score: Measured | NotComputed) -> list[float] | None:
     if isinstance(score, NotComputed) or score.interval is None:
         return None
-    return [score.interval.low, score.interval.high]
+    return list(score.interval)
 
 
 def markdown(result: Mapping[str, Any]) -> str:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
+from tyro.conf import OmitArgPrefixes
+from tyro.extras import literal_type_from_choices
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
-from fourreal.eval.protocols import PROTOCOLS
+from fourreal.eval.protocols import PROTOCOLS, RECONSTRUCTION_PROTOCOLS, make_protocol
+from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
+from fourreal.video.settings import DEFAULTS as GENERATION
+from fourreal.video.settings import GenerationSettings
 
 if TYPE_CHECKING:
-    ProtocolName = str
     from collections.abc import Callable
 
     from fourreal.core.grid import VideoGrid
     from fourreal.data.worlds import WorldConfig
     from fourreal.eval.protocols.evaluate import Evaluation
-    from fourreal.eval.protocols.protocol import Extent, Models, Protocol
+    from fourreal.eval.protocols.protocol import Extent, Models
+
+    ProtocolName: TypeAlias = str
 else:
-    ProtocolName = Literal[tuple(PROTOCOLS)]
+    ProtocolName = literal_type_from_choices(PROTOCOLS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Measure a model, or a baseline, by one of the papers' tables or by held-out worlds.
 
@@ -51,19 +57,15 @@ class Evaluate:
     data: Path | None = None
     """Folder with the benchmark's scenes; worlds need none."""
     recon: str | None = None
-    """Reconstruction model in addition to a generator, for the protocols that take both."""
+    """Reconstruction model after a generator, for the protocols that take both."""
     scenes: int | None = None
     """Only the first so many scenes."""
-    steps: int = 16
-    """Sampling steps of the generator."""
-    sampler: Literal["euler", "unipc"] = "euler"
-    """euler: first order. unipc: second order, better with few steps."""
-    align: Literal["auto", "always", "never"] = "auto"
+    sampling: OmitArgPrefixes[GenerationSettings] = GENERATION
+    """How the generator samples; the seed is of the bootstrap too."""
+    align: Literal["auto", "always", "never"] = RECONSTRUCTION.align
     """Whether a reconstruction's views are made to agree; see `fourreal reconstruct`."""
-    seed: int = 0
-    """Of the generator's noise and of the bootstrap."""
     baselines: tuple[str, ...] | None = None
-    """Baselines to compare with; all that apply when left out, none when the model is a baseline itself."""
+    """Baselines to compare the model with; all that can answer when left out, none for a baseline."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")] = None
     """Frame size, instead of the protocol's (for worlds: the one the model was trained at)."""
     views: int | None = None
@@ -76,8 +78,6 @@ class Evaluate:
     """Network of Frechet distances of videos. random: untrained, to try things out."""
     perceptual: bool = True
     """Measure learned distances between pictures too; they take most of the time."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
 
     def run(self) -> None:
         from fourreal.core.folder_lock import locked
@@ -87,59 +87,51 @@ class Evaluate:
         from fourreal.eval.protocols.report import write_report
 
         with locked(self.out), printed_notes(all_warnings=True):
-            protocol = self._protocol()
+            models = self._models()
+            protocol = make_protocol(self.protocol, self._data(models), models, self._extent(models))
             with progress_bar(f"evaluate {self.protocol}") as progress:
-                evaluation = evaluate(protocol, self.out, seed=self.seed, progress=progress)
+                evaluation = evaluate(protocol, self.out, seed=self.sampling.seed, progress=progress)
         write_report(evaluation, self.out, _command())
         draw_plots(evaluation, self.out)
         self._print(evaluation)
 
-    def _protocol(self) -> Protocol:
-        import importlib
+    def _models(self) -> Models:
+        from dataclasses import replace
 
-        module, function, kind = PROTOCOLS[self.protocol]
-        make = getattr(importlib.import_module(f"fourreal.eval.protocols.{module}"), function)
-        models = self._models(kind)
-        extent = self._extent(models)
-        if module == "worlds":
-            return make(models, self._held_out(models), replace(extent, size=None))
-        if self.data is None:
-            raise InputError(f"{self.protocol} reads a benchmark's own files; give their folder with --data")
-        if self.protocol == "grid":
-            return make(_grids(self.data), models, extent, str(self.data))
-        return make(self.data, models, extent)
-
-    def _models(self, kind: str) -> Models:
         from fourreal.cli.evaluated_models import find_generator, find_reconstructor
         from fourreal.eval.baselines import BASELINES
-        from fourreal.video.settings import GenerationSettings
 
-        if kind == "reconstruction":
-            models = find_reconstructor(self.model, self.align, self.device)
-        else:
-            settings = GenerationSettings(steps=self.steps, sampler=self.sampler, seed=self.seed, device=self.device)
-            models = find_generator(self.model, settings)
-        if self.recon is not None:
-            recon = find_reconstructor(self.recon, self.align, self.device)
-            models = replace(
-                models,
-                name=f"{models.name} + {recon.name}",
-                identity={**models.identity, "recon": dict(recon.identity)},
-                reconstructor=recon.reconstructor,
-            )
-        no_baselines = self.baselines is None and self.model in BASELINES
-        return replace(models, baselines=() if no_baselines else self.baselines)
+        if self.protocol in RECONSTRUCTION_PROTOCOLS:
+            return find_reconstructor(self.model, align=self.align, device=self.sampling.device)
+        models = find_generator(self.model, self.sampling)
+        models = replace(models, baselines=() if self.baselines is None and self.model in BASELINES else self.baselines)
+        if self.recon is None:
+            return models
+        second = find_reconstructor(self.recon, align=self.align, device=self.sampling.device)
+        return replace(
+            models,
+            name=f"{models.name} + {second.name}",
+            identity={**models.identity, "recon": dict(second.identity)},
+            reconstructor=second.reconstructor,
+        )
 
-    def _extent(self, found: Models) -> Extent:
-        """What the flags say; without --size the frame size that a generator was trained on."""
+    def _data(self, models: Models) -> Any:
+        """The data argument of `make_protocol`."""
+        if self.protocol in ("worlds", "worlds-recon"):
+            return self._held_out(models)
+        if self.data is None:
+            raise InputError(f"{self.protocol} reads a benchmark's own files; give their folder with --data")
+        return _grids(self.data) if self.protocol == "grid" else self.data
+
+    def _extent(self, models: Models) -> Extent:
+        """What the flags say; a generator is given the frame size of its training unless they say another."""
         from fourreal.eval.feature_cache import FeatureCache
         from fourreal.eval.protocols.protocol import Extent
 
-        trained = found.trained_on if found.complete is not None else None
-        size = self.size or (None if trained is None else trained.image_size)
+        trained = models.trained_on if models.complete is not None else None
         return Extent(
             scenes=self.scenes,
-            size=size,
+            size=self.size or (None if trained is None else trained.image_size),
             views=self.views,
             frames=self.frames,
             perceptual=self.perceptual,
@@ -147,31 +139,29 @@ class Evaluate:
             cache=FeatureCache(self.out / "features"),
         )
 
-    def _held_out(self, found: Models) -> WorldConfig:
+    def _held_out(self, models: Models) -> WorldConfig:
         """The size of the model's training where it is known, else the protocol's; flags come before both."""
         from fourreal.data.worlds import WorldConfig
 
-        worlds = WorldConfig()
-        height, width = self.size or found.image_size or worlds.image_size
-        if found.trained_on is not None:
-            trained = {name: value for name, value in vars(found.trained_on).items() if value is not None}
-            worlds = replace(worlds, **trained)
-            height, width = self.size or worlds.image_size
+        height, width = self.size or (None, None)
         asked = {"views": self.views, "frames": self.frames, "height": height, "width": width, "arc_deg": self.arc}
-        return replace(worlds, **{name: value for name, value in asked.items() if value is not None})
+        chosen = {**(vars(models.trained_on) if models.trained_on else {}), **_given(asked)}
+        return WorldConfig(**_given(chosen))
 
     def _print(self, evaluation: Evaluation) -> None:
         from fourreal.eval.protocols.report import shown
 
         for metric in evaluation.protocol.metrics:
             score = evaluation.scores[evaluation.model][metric.name]
-            against = ""
-            if metric.name in evaluation.margins:
-                baseline, difference = evaluation.margins[metric.name]
-                against = f"; margin over {baseline}: {shown(difference)}"
+            baseline, difference = evaluation.margins.get(metric.name, (None, None))
+            against = "" if difference is None else f"; margin over {baseline}: {shown(difference)}"
             unit = f" {metric.unit}" if metric.unit else ""
             print(f"{metric.name}: {shown(score)}{unit}{against}")
         print(f"{self.out / 'results.md'}: the table; results.json: every figure; plots in the same folder")
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _grids(data: Path) -> dict[str, Callable[[], VideoGrid]]:

@@ -1,11 +1,11 @@
-"""Trained models as evaluation needs them: callables with a name, an identity and the size they were trained on."""
+"""Models as evaluation needs them: callables with a name, an identity and the grids they were trained on."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from fourreal.core.configs import from_dict, read_json
 from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
-from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape, with_shape_keys
 from fourreal.eval.baselines import BASELINES
 from fourreal.eval.protocols.protocol import Models, Reconstructor
-
-if TYPE_CHECKING:
-    from fourreal.video.settings import GenerationSettings
+from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
+from fourreal.recon.settings import ReconstructSettings
+from fourreal.video.settings import DEFAULTS as GENERATION
+from fourreal.video.settings import GenerationSettings
 
 MANIFEST = "manifest.json"
-Align = Literal["never", "auto", "always"]
+Align: TypeAlias = Literal["auto", "always", "never"]
 
 
-def find_generator(name: str, settings: GenerationSettings) -> Models:
+def find_generator(name: str, settings: GenerationSettings = GENERATION) -> Models:
     """A baseline by its name, or a generator: a released name or a folder.
 
     Raises:
@@ -33,71 +33,63 @@ def find_generator(name: str, settings: GenerationSettings) -> Models:
     """
     if name in BASELINES:
         return Models(name=name, complete=BASELINES[name])
-    from fourreal.video.generate import generate
-    from fourreal.video.generator import ViewTimeGenerator
+    from fourreal.pipeline import FourDPipeline
     from fourreal.video.model_folder import find_model_folder
     from fourreal.video.weights import require_trained
 
-    folder = find_model_folder(name)
-    model = ViewTimeGenerator.from_pretrained(folder)
-    require_trained(model.transformer, "grid")
-    identity = {
-        "weights": weights_hash(model.transformer),
-        "steps": settings.steps,
-        "sampler": settings.sampler,
-        "seed": settings.seed,
-    }
-    if model.draft is not None:
-        identity |= {"draft": weights_hash(model.draft), "draft_use": model.draft_use}
-
-    def complete(grid: VideoGrid) -> VideoGrid:
-        return generate(model, grid, settings=settings)
-
+    pipe = FourDPipeline.from_pretrained(name, recon=None, device=settings.device)
+    assert pipe.generator is not None
+    require_trained(pipe.generator.transformer, "grid", allow_untrained=settings.allow_untrained)
+    sampling = {key: value for key, value in vars(settings).items() if key not in ("device", "offload")}
+    identity = {"weights": weights_hash(pipe.generator.transformer), **sampling}
+    if pipe.generator.draft is not None:
+        identity |= {"draft": weights_hash(pipe.generator.draft), "draft_use": pipe.generator.draft_use}
     return Models(
-        name=_called(name),
+        name=_short_name(name),
         identity=identity,
-        complete=complete,
-        trained_on=model.training_size or training_size(folder),
+        complete=lambda grid: pipe.complete(grid, settings=settings),
+        trained_on=pipe.generator.training_size or training_size(find_model_folder(name)),
     )
 
 
-def find_reconstructor(name: str, align: Align, device: str) -> Models:
+def find_reconstructor(name: str, *, align: Align = RECONSTRUCTION.align, device: str = "auto") -> Models:
     """A reconstruction model by its name or folder.
 
     Raises:
         InputError: there is no such model, or its weights are random numbers.
     """
+    from fourreal.pipeline import FourDPipeline
     from fourreal.recon.alignment import similarity_between
-    from fourreal.recon.reconstruct import ReconstructSettings, network_size, reconstruct, resized
+    from fourreal.recon.reconstruct import network_size, resized
     from fourreal.recon.target_cameras import predict_target_cameras
     from fourreal.recon.weights import find_model
 
     found = find_model(name)
     if not found.trained:
         raise InputError(f"the model '{name}' was never trained, so its figures would mean nothing; train it first")
-    on_device = resolve_device(device)
-    model = found.model.to(on_device)
+    model = found.model.to(resolve_device(device))
+    pipe = FourDPipeline(None, model, device=device)
 
     @torch.no_grad()
     def confidence(frames: Tensor) -> Tensor:
         size = network_size((frames.shape[-2], frames.shape[-1]), model)
-        prediction = model(resized(frames, size).to(on_device)[None, :, None], with_points=False)
-        return prediction.depth_confidence[0, :, 0].cpu()
+        inputs = resized(frames, size).to(next(model.parameters()).device)
+        return model(inputs[None, :, None], with_points=False).depth_confidence[0, :, 0].cpu()
 
     reconstructor = Reconstructor(
-        reconstruct=lambda grid: reconstruct(model, grid, ReconstructSettings(align=align)),
+        reconstruct=lambda grid: pipe.reconstruct(grid, settings=ReconstructSettings(align=align)),
         target_cameras=lambda inputs, targets: predict_target_cameras(model, inputs, targets).to("cpu"),
         aligned=lambda targets, inputs, scene: similarity_between(inputs, scene).cameras(targets),
         confidence=confidence,
     )
     side = model.config.native_size
-    folder = Path(name)
+    trained_on = training_size(Path(name)) if Path(name).is_dir() else None
     return Models(
-        name=found.name if found.name != "model" else _called(name),
+        name=found.name if found.name != "model" else _short_name(name),
         identity={"weights": weights_hash(model), "trained_steps": found.trained_steps, "align": align},
         reconstructor=reconstructor,
-        trained_on=training_size(folder) if folder.is_dir() else None,
-        image_size=(side, side),
+        # Protocols of reconstruction have their own numbers of views and frames.
+        trained_on=trained_on or GridShape.of(1, 1, (side, side)),
     )
 
 
@@ -127,7 +119,7 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _called(name: str) -> str:
-    """A run's model is called after the run: runs/mini/model is 'mini'."""
+def _short_name(name: str) -> str:
+    """A run's model has the name of the run: runs/mini/model is 'mini'."""
     path = Path(name)
     return path.parent.name if path.name == "model" and path.parent.name else path.name or name

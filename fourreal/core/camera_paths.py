@@ -121,18 +121,3 @@ def focus_point(cameras: Cameras) -> Float[Tensor, "3"]:
         ahead = torch.nn.functional.normalize(forward.mean(0), dim=-1)
         return centers.mean(0) + ahead * torch.clamp(2 * spread, min=1.0)
     return torch.linalg.solve(system, (across @ centers[..., None]).sum(0)).squeeze(-1)
-
-
-def normalise_rig(cameras: Cameras) -> tuple[Cameras, Float[Tensor, "4 4"], float]:
-    """Put a rig into the standard frame: the first camera at the origin, looking along +z, the mean
-    distance from the first camera to the others' focus equal to 1.
-
-    Returns:
-        The moved cameras, the rigid change of world and the scale, so that points follow by
-        `x_new = scale * (change @ x)`.
-    """
-    flat = cameras.reshape(-1)
-    change = flat.world_to_cam[0]
-    distance = float((focus_point(cameras) - flat.centers[0]).norm())
-    scale = 1.0 / max(distance, 1e-9)
-    return cameras.moved(change, scale), change, scale

@@ -254,7 +254,7 @@ class ShardMixture:
         return [with_references(self._read(draft, device), draft.pattern, draft.reverse) for draft in drafts]
 
     def _read(self, draft: ShardDraft, device: torch.device | str) -> TrainingGrid:
-        sample = _decoded(_contents(draft.shard, draft.places))
+        sample = read_sample(draft.shard, draft.key, draft.places)
         worlds = self.config.worlds
         wanted = (worlds.views, worlds.frames, *worlds.image_size)
         got = (sample.grid.num_views, sample.grid.num_times, *sample.grid.image_size)
@@ -267,9 +267,13 @@ class ShardMixture:
         return replace(sample, grid=sample.grid.to(device), **there)
 
 
-def read_sample(shard: Path, key: str) -> TrainingGrid:
-    """One sample of a shard, views forwards and nothing given."""
-    return _decoded(_contents(shard, _places(shard)[key]))
+def read_sample(shard: Path, key: str, places: Places | None = None) -> TrainingGrid:
+    """One sample of a shard, views forwards and nothing given.
+
+    Args:
+        places: of its members' contents; they are searched for when left out.
+    """
+    return _decoded(_contents(shard, _places(shard)[key] if places is None else places))
 
 
 def _places(shard: Path) -> dict[str, Places]:

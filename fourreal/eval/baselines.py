@@ -1,7 +1,7 @@
-"""Answers that need no model, to stand beside every result: copying, adding a change, warping by flow.
+"""Baselines that need no model: copying, adding a change, warping by flow.
 
 Each is a callable from a partly known grid to a complete one that keeps every known cell as it is.
-They are frozen: a result "better than the best baseline" means these, as they stand here.
+They do not change: a result "better than the best baseline" means these.
 """
 
 from __future__ import annotations

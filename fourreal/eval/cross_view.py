@@ -1,7 +1,7 @@
-"""Agreement between views: a warping error with depth and cameras handed in, and confidence shares.
+"""Agreement between views: a warping error with given depth and cameras, and confidence shares.
 
-The warping error is this project's own measure. MEt3R (Asim et al., 2024) asks a similar question
-with depth and features of its own networks; only its own code gives its numbers.
+The warping error is this project's own measure. MEt3R (Asim et al., 2024) measures
+a similar property with depth and features of its own networks; only its own code gives its numbers.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def cross_view_warping_error(
         depth: z-depth of every pixel in world units; not finite or not positive means none.
 
     Returns:
-        The mean absolute colour difference, in [0, 1], over the pixels that both views see (lower is better), and
-        the share of such pixels; the error of a low share means little.
+        The mean absolute colour difference, in [0, 1], over pixels both views see (lower is better), and the share of
+        pixels that both see; with a low share the error means little.
 
     Raises:
         InputError: the grid is incomplete, or depth has another shape.

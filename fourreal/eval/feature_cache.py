@@ -1,13 +1,14 @@
-"""Features on disk, by the content of the frames and the weights of the network.
+"""Features of videos, kept on disk by the content of the frames and the weights of the network.
 
 A key is a hash of the pixels, their shape and the network's fingerprint, so a changed frame or a
-changed weight is another entry and nothing ever has to be invalidated.
+changed weight is another entry, and no entry has to be invalidated.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fourreal.core.atomic import atomic_file
+from fourreal.core.errors import InputError
 from fourreal.perception.feature_network import VideoFeatures
 
 
@@ -40,6 +42,16 @@ class FeatureCache:
         with atomic_file(path) as partial:
             save_file({"features": features}, partial)
         return features
+
+
+def video_features(
+    videos: Iterable[Float[Tensor, "_ 3 _ _"]], network: VideoFeatures, cache: FeatureCache | None = None
+) -> Float[Tensor, "N D"]:
+    """One feature vector per video. Raises InputError when there is no video."""
+    features = [network(video) if cache is None else cache.video(network, video) for video in videos]
+    if not features:
+        raise InputError("a Frechet distance needs at least one video on each side; got none")
+    return torch.stack(features)
 
 
 def frames_hash(frames: Tensor, fingerprint: str) -> str:

@@ -1,4 +1,4 @@
-"""`GridPair`: a generated grid, its truth, and the cells that were given to the model.
+"""`GridPair`: a generated grid, its truth, and the cells the model was given.
 
 Given cells are copies, not results; no metric counts them.
 """
@@ -15,16 +15,15 @@ from fourreal.core.grid import VideoGrid
 from fourreal.eval.image_metrics import moving_mask
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class GridPair:
     """One scene to score.
 
     Attributes:
         scene: its name, for messages and tables.
-        generated: the complete grid a model made.
-        truth: the complete grid of what was really there.
+        generated: complete, from a model.
+        truth: complete.
         given: True where the model was given the frame.
-        foreground: True on the pixels to count, such as an object on white; None counts all.
 
     Raises:
         InputError: a grid is incomplete, or numbers of views, times or pixels differ, or every cell was given.
@@ -34,11 +33,10 @@ class GridPair:
     generated: VideoGrid
     truth: VideoGrid
     given: Bool[Tensor, "V T"]
-    foreground: Bool[Tensor, "V T H W"] | None = None
 
     def __post_init__(self) -> None:
         for name, grid in (("generated", self.generated), ("true", self.truth)):
-            grid.require_complete(f"the comparison of scene '{self.scene}' ({name} grid)")
+            grid.validated().require_complete(f"the comparison of scene '{self.scene}' ({name} grid)")
         made, true = self.generated.frames.shape, self.truth.frames.shape
         for what, mine, theirs in (
             ("views x times", tuple(made[:2]), tuple(true[:2])),
@@ -52,23 +50,16 @@ class GridPair:
             )
         if bool(self.given.all()):
             raise InputError(f"scene '{self.scene}': every cell was given, nothing is left to score")
-        if self.foreground is not None and self.foreground.shape != (*true[:2], *true[-2:]):
-            raise InputError(
-                f"scene '{self.scene}': foreground of shape {list(self.foreground.shape)}; "
-                f"expected {[*true[:2], *true[-2:]]}"
-            )
 
     @property
     def scored(self) -> Bool[Tensor, "V T"]:
         """The cells that count."""
         return ~self.given
 
-    def cells(self) -> tuple[Float[Tensor, "N 3 H W"], Float[Tensor, "N 3 H W"], Bool[Tensor, "N H W"] | None]:
-        """Generated frames, true frames and masks of the scored cells, row by row."""
-        mask = None if self.foreground is None else self.foreground[self.scored]
-        return self.generated.frames[self.scored], self.truth.frames[self.scored], mask
+    def cells(self) -> tuple[Float[Tensor, "N 3 H W"], Float[Tensor, "N 3 H W"]]:
+        """Generated and true frames of the scored cells, row by row."""
+        return self.generated.frames[self.scored], self.truth.frames[self.scored]
 
     def moving(self) -> Bool[Tensor, "N H W"]:
-        """The moving pixels of the scored cells, inside the foreground where there is one."""
-        mask = moving_mask(self.truth.frames)[self.scored]
-        return mask if self.foreground is None else mask & self.foreground[self.scored]
+        """The moving pixels of the scored cells."""
+        return moving_mask(self.truth.frames)[self.scored]

@@ -1,24 +1,22 @@
-"""What a metric answers: a value with its interval, or the reason why there is none.
+"""Metrics and their results: a value with its interval, or the reason why there is none.
 
 Intervals are bootstrap percentiles over scenes. Scenes are the unit that was drawn at random; cells
-of one scene resemble each other, so resampling cells would promise too much.
+of one scene are alike, so resampling cells would give intervals that are too narrow.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fourreal.core.errors import InputError
-
 Better = Literal["higher", "lower"]
-"""Which direction is good. higher: more is better. lower: less is better."""
+"""Which direction is better."""
 
 
 @dataclass(frozen=True)
@@ -26,26 +24,13 @@ class Metric:
     """A column of a table.
 
     Attributes:
-        pooled: one value for all scenes together (a Frechet distance), not a mean over scenes.
-        load: makes the function that scores the cells of a `GridPair`, where there is one; it raises MissingWeights
-            when it cannot.
+        pooled: one value of all scenes together (a Frechet distance), not a mean over scenes.
     """
 
     name: str
     better: Better
-    _: KW_ONLY
     unit: str = ""
     pooled: bool = False
-    load: Callable[[], Callable[[Any], Float[Tensor, "N"]]] | None = None
-
-
-@dataclass(frozen=True)
-class Interval:
-    """The middle `level` of the bootstrap distribution."""
-
-    low: float
-    high: float
-    level: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -55,13 +40,13 @@ class Measured:
     Attributes:
         value: the score, in the metric's unit.
         samples: how many scenes (or videos, for a Frechet distance) it rests on.
-        interval: bootstrap interval; None for fewer than two samples.
-        note: what a reader must know to trust it, such as a small sample.
+        interval: (low, high) of the bootstrap; None for fewer than two samples.
+        note: what limits it, such as a small sample.
     """
 
     value: float
     samples: int
-    interval: Interval | None = None
+    interval: tuple[float, float] | None = None
     note: str = ""
 
 
@@ -96,26 +81,24 @@ def bootstrap_interval(
     seed: int = 0,
     draws: int = 1000,
     level: float = 0.95,
-) -> Interval | None:
-    """Percentile bootstrap of any statistic of `samples` things, the same for the same seed.
+) -> tuple[float, float] | None:
+    """Percentile bootstrap of a statistic over `samples` items, the same for the same seed.
 
     Args:
-        statistic: takes the indices drawn (with replacement) and gives the statistic of those.
+        statistic: of the items at the indices drawn (with replacement).
+
+        level: share of the bootstrap distribution inside the interval.
 
     Returns:
-        None for fewer than two samples, whose spread nobody can know.
-
-    Raises:
-        InputError: the level is not between 0 and 1.
+        (low, high); None for fewer than two samples.
     """
-    if not 0 < level < 1:
-        raise InputError(f"a confidence level lies between 0 and 1; got {level}")
+    assert 0 < level < 1
     if samples < 2:
         return None
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(samples, (draws, samples), generator=generator)
     values = sorted(statistic(row) for row in drawn)
-    return Interval(_percentile(values, (1 - level) / 2), _percentile(values, (1 + level) / 2), level)
+    return _percentile(values, (1 - level) / 2), _percentile(values, (1 + level) / 2)
 
 
 def _percentile(ordered: Sequence[float], fraction: float) -> float:
@@ -126,9 +109,8 @@ def _percentile(ordered: Sequence[float], fraction: float) -> float:
 
 
 def paired_difference(ours: Float[Tensor, "N"], theirs: Float[Tensor, "N"], *, seed: int = 0) -> Measured:
-    """Mean of `ours - theirs` over the same scenes with its interval: sharper than two separate intervals."""
-    if ours.shape != theirs.shape or not len(ours):
-        raise InputError(f"as many scores of both methods expected; got {len(ours)} and {len(theirs)}")
+    """Mean of `ours - theirs` over the same scenes with its interval, which is narrower than two separate intervals."""
+    assert len(ours)
     difference = (ours - theirs).double()
     interval = bootstrap_interval(len(difference), lambda drawn: float(difference[drawn].mean()), seed=seed)
     return Measured(float(difference.mean()), len(difference), interval)

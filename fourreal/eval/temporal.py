@@ -1,4 +1,4 @@
-"""How steady a video is: flickering, motion smoothness, subject and background consistency.
+"""Temporal quality of a video: flickering, motion smoothness, subject and background consistency.
 
 Follows VBench's definitions where they need no network of their own; each function says what differs.
 Source: Huang et al., "VBench: Comprehensive Benchmark Suite for Video Generative Models" (2024),
@@ -17,9 +17,9 @@ from fourreal.perception.optical_flow import dense_flow, warp
 
 
 def temporal_flickering(video: Float[Tensor, "T 3 H W"]) -> float:
-    """1 minus the mean absolute difference of neighbouring frames, in [0, 1]; higher is steadier.
+    """1 minus the mean absolute difference of neighbouring frames, in [0, 1]; higher is less flicker.
 
-    VBench's number exactly, for frames that came from 8-bit. It punishes motion as much as flicker:
+    VBench's number exactly, for frames that came from 8-bit. It counts motion as much as flicker:
     VBench measures it on static scenes only.
 
     Raises:
@@ -49,7 +49,7 @@ def motion_smoothness(video: Float[Tensor, "T 3 H W"]) -> float:
 
 
 def feature_consistency(video: Float[Tensor, "T 3 H W"], network: ImageFeatures) -> float:
-    """How alike the frames are to a network, in [0, 1]; higher is better.
+    """Similarity of the frames to a network, in [0, 1]; higher is better.
 
     Mean over frames after the first of half the cosine to the first frame plus half the cosine to
     the frame before, each at least 0. With DINO features it is VBench's subject consistency, with

@@ -74,7 +74,7 @@ class ClipFeatures:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"{self.folder} holds no tokenizer; put CLIP's tokenizer files beside the model"
+                f"{self.folder} holds no tokenizer; put CLIP's tokenizer files into the model folder"
             ) from error
         longest = self.model.config.text_config.max_position_embeddings
         tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")

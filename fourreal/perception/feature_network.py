@@ -1,4 +1,4 @@
-"""What a feature network is to a metric: frames or a video in, one vector out, with a name and a fingerprint.
+"""Feature networks: frames or a video in, one vector out, with a name and a fingerprint.
 
 The fingerprint identifies the exact weights; features are cached under it.
 """

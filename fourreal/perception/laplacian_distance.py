@@ -1,10 +1,9 @@
 """A perceptual distance that needs no weights: band-pass contrasts compared after local normalisation.
 
-It stands in where a learned distance is too slow or too much, under its own name, "Laplacian pyramid
-distance". It is a
-variant of the normalised Laplacian pyramid distance (Laparra et al., "Perceptual image quality
-assessment using a normalized Laplacian pyramid", 2016) with a Gaussian pool instead of their fitted
-one, on all three colours. It sees blur, noise and lost edges; it knows nothing of what things are.
+It replaces a learned distance where that is too slow, under its own name, "Laplacian pyramid distance". It is a variant
+of the normalised Laplacian pyramid distance (Laparra et al., "Perceptual image quality assessment using a normalized
+Laplacian pyramid", 2016) with a Gaussian pool instead of their fitted one, on all three colours. It measures blur,
+noise and lost edges, and no semantics.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """LPIPS (AlexNet and VGG), from the user's weights under their released key names.
 
 Two published files make it: an ImageNet backbone (torchvision's state dict) and five linear heads
-(the lpips package's). Without both there is no LPIPS; `st_lpips` and `laplacian_distance` stand in
-then, under their own names.
+(the lpips package's). Without both there is no LPIPS; `st_lpips` and `laplacian_distance` replace
+it then, under their own names.
 
 Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric"
 (CVPR 2018), section 3, equation 1; version 0.1 of the released heads.

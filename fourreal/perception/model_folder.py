@@ -1,4 +1,4 @@
-"""What must be true of a transformers model folder before it is loaded."""
+"""Checks of a transformers model folder before it is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pretrained weights this package does not carry: which file, from where, where to put it.
+"""Pretrained weights that do not come with this package: which file, from where, where to put it.
 
 Nothing is downloaded here. A metric whose weights are absent raises `MissingWeights`; the other
 metrics still run.
@@ -26,7 +26,7 @@ class MissingWeights(InputError):
 
 @dataclass(frozen=True)
 class NeededWeights:
-    """One pretrained file or folder a metric wants.
+    """One pretrained file or folder that a metric needs.
 
     Attributes:
         name: file or folder name inside the weights folder.

@@ -1,16 +1,14 @@
 """Dense optical flow without weights: TV-L1 on luminance, coarse to fine, all pairs of a batch at once.
 
 Minimises the total variation of the flow plus the absolute brightness difference. A median filter
-after every warp removes the outliers the linearisation makes. For small and middling motion of
-textured things; it cannot follow what moves farther than its own size between two frames.
+after every warp removes the outliers the linearisation makes. For small and medium motion of
+textured objects; it cannot follow an object that moves farther than its own size between two frames.
 
 Source: Zach, Pock, Bischof, "A Duality Based Approach for Realtime TV-L1 Optical Flow" (2007),
 equations 8-15; the median step is Wedel et al., "An Improved Algorithm for TV-L1 Optical Flow" (2009).
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from einops import rearrange
@@ -20,41 +18,30 @@ from torch import Tensor
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
-@dataclass(frozen=True)
-class TvL1:
-    """The method's numbers; the defaults are frozen, because a baseline is built on them.
-
-    Attributes:
-        attachment: weight of the brightness term against the smoothness, for images in [0, 1].
-        tightness: how closely the two auxiliary flows are tied together.
-        warps: linearisations a pyramid level.
-        iterations: dual steps a linearisation.
-        coarsest: the pyramid ends when the shorter side is below twice this many pixels.
-    """
-
-    attachment: float = 25.0
-    tightness: float = 0.3
-    warps: int = 6
-    iterations: int = 20
-    coarsest: int = 8
+# The numbers of TV-L1. They do not change, because baselines are built on them.
+ATTACHMENT = 25.0
+"""Weight of the brightness term against the smoothness, for images in [0, 1]."""
+TIGHTNESS = 0.3
+"""How closely the two auxiliary flows are coupled."""
+WARPS = 6
+"""Linearisations per pyramid level."""
+ITERATIONS = 20
+"""Dual steps per linearisation."""
+COARSEST = 8
+"""The pyramid ends when the shorter side is below twice this many pixels."""
 
 
-FROZEN = TvL1()
-
-
-def dense_flow(
-    source: Float[Tensor, "N 3 H W"], target: Float[Tensor, "N 3 H W"], method: TvL1 = FROZEN
-) -> Float[Tensor, "N H W 2"]:
+def dense_flow(source: Float[Tensor, "N 3 H W"], target: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N H W 2"]:
     """Where each source pixel is in the target: displacement (x, y) in pixels, `target[p + flow] = source[p]`."""
     with torch.no_grad():
         levels = [(_luminance(source), _luminance(target))]
-        while min(levels[-1][0].shape[-2:]) >= 2 * method.coarsest:
+        while min(levels[-1][0].shape[-2:]) >= 2 * COARSEST:
             levels.append((_half(levels[-1][0]), _half(levels[-1][1])))
         flow = source.new_zeros(len(source), 2, *levels[-1][0].shape[-2:])
         for fixed, moving in reversed(levels):
             flow = _scaled(flow, (fixed.shape[-2], fixed.shape[-1]))
-            for _ in range(method.warps):
-                flow = _median(_refine(fixed, moving, flow, method))
+            for _ in range(WARPS):
+                flow = _median(_refine(fixed, moving, flow))
         return rearrange(flow, "n c h w -> n h w c")
 
 
@@ -74,24 +61,24 @@ def compose(first: Float[Tensor, "N H W 2"], second: Float[Tensor, "N H W 2"]) -
     return first + rearrange(carried, "n c h w -> n h w c")
 
 
-def _refine(fixed: Tensor, moving: Tensor, flow: Tensor, method: TvL1) -> Tensor:
+def _refine(fixed: Tensor, moving: Tensor, flow: Tensor) -> Tensor:
     """One linearisation at `flow` and its dual iterations; all tensors are [N, C, h, w]."""
     warped = warp(moving, rearrange(flow, "n c h w -> n h w c"))
     gradient = _central_gradient(warped)
     power = gradient.square().sum(1, keepdim=True)
     constant = warped - fixed - (gradient * flow).sum(1, keepdim=True)
-    step = method.attachment * method.tightness
+    step = ATTACHMENT * TIGHTNESS
     u = flow
     dual = flow.new_zeros(len(flow), 2, 2, *flow.shape[-2:])
-    for _ in range(method.iterations):
+    for _ in range(ITERATIONS):
         residual = constant + (gradient * u).sum(1, keepdim=True)
         # The L1 term's exact minimiser: one full step where it overshoots, else straight to zero residual.
         inside = residual.abs() <= step * power
         toward = torch.where(inside, -residual / power.clamp(min=1e-9), -step * residual.sign())
         v = u + toward * gradient
-        u = v + method.tightness * _divergence(dual)
+        u = v + TIGHTNESS * _divergence(dual)
         slope = _forward_gradient(u)
-        dual = dual + 0.25 / method.tightness * slope
+        dual = dual + 0.25 / TIGHTNESS * slope
         dual = dual / torch.hypot(dual[:, :, :1], dual[:, :, 1:]).clamp(min=1)
     return u
 

@@ -1,4 +1,4 @@
-"""Which perceptual distance a loss uses: LPIPS where the user has its weights, else a stand-in under its own name."""
+"""The perceptual distance of a loss: LPIPS where the user has its weights, else another distance under its own name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ laplacian: no weights at all, and the fastest."""
 
 @runtime_checkable
 class PictureDistance(Protocol):
-    """A differentiable distance between pictures in [0, 1]; `name` is what its numbers are to be called."""
+    """A differentiable distance between pictures in [0, 1]; `name` is the name of its numbers."""
 
     name: str
 

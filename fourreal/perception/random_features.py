@@ -1,4 +1,4 @@
-"""Untrained stand-ins for feature networks: fixed random convolutions, for smoke tests and plumbing.
+"""Untrained feature networks: fixed random convolutions, for smoke tests.
 
 Numbers made with them are called "random features (untrained)" and compare with nothing but each
 other. They need no download and give the same values on every machine that draws the same numbers

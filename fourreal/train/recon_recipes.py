@@ -10,7 +10,7 @@ from typing import Any
 
 from fourreal.data.mixture import MixtureConfig
 from fourreal.data.worlds import training_worlds
-from fourreal.recon.config import ReconConfig, base, mini, tiny, vggt_1b
+from fourreal.recon.config import base, mini, tiny, vggt_1b
 from fourreal.train.recipe import LoopConfig, OptimiserConfig, ReconLosses, ReconRecipe, ReconStage
 
 ONLY_STATIC = (0.0, 0.0, 0.0, 1.0)
@@ -187,16 +187,6 @@ def _stages(
             optimiser=later,
         ),
     )
-
-
-def parameter_count(config: ReconConfig) -> int:
-    """Values of a network of such a config."""
-    import torch
-
-    from fourreal.recon.model import ReconModel
-
-    with torch.device("meta"):
-        return sum(p.numel() for p in ReconModel(config).parameters())
 
 
 RECON_RECIPES = {"mini": mini_recipe, "base": base_recipe, "vggt-1b": vggt, "tiny": tiny_recipe}

@@ -107,16 +107,6 @@ def to_velocity(
     return (noisy - prediction) / _per_sample(sigmas, noisy).clamp_min(smallest_sigma)
 
 
-def to_sample(
-    prediction: Float[Tensor, "B *shape"],
-    kind: Prediction,
-    noisy: Float[Tensor, "B *shape"],
-    sigmas: Float[Tensor, "B"],
-) -> Float[Tensor, "B *shape"]:
-    """The clean latent a prediction means."""
-    return prediction if kind == "sample" else noisy - _per_sample(sigmas, noisy) * prediction
-
-
 def flow_loss(
     prediction: Float[Tensor, "B V C t h w"],
     kind: Prediction,

@@ -1,4 +1,4 @@
-"""Which parameters the papers train in each arrangement, and freezing all others.
+"""Which parameters the papers train in each arrangement.
 
 Source: 4Real-Video-V2, section 3.1 "Training"; 4Real-Video, section 4.1 "4D model".
 """
@@ -9,8 +9,7 @@ from typing import Literal
 
 from torch import nn
 
-from fourreal.core.errors import InputError
-from fourreal.video.arrangements import TRAINING_FREE, trains
+from fourreal.video.arrangements import trains
 from fourreal.video.transformer import ViewTimeTransformer
 
 What = Literal["arrangement", "all"]
@@ -22,20 +21,3 @@ def trainable_parameters(model: ViewTimeTransformer, what: What = "arrangement")
     """Parameters to train, by name. Empty for the training-free arrangements."""
     arrangement = model.config["arrangement"]
     return {name: p for name, p in model.named_parameters() if what == "all" or trains(arrangement, name)}
-
-
-def freeze_for_training(model: ViewTimeTransformer, what: What = "arrangement") -> list[nn.Parameter]:
-    """Let gradients reach the parameters to train and no others; returns them for the optimiser.
-
-    Raises:
-        InputError: the arrangement is one of those without training.
-    """
-    chosen = trainable_parameters(model, what)
-    if not chosen:
-        raise InputError(
-            f"the arrangement '{model.config['arrangement']}' has nothing to train "
-            f"({' and '.join(TRAINING_FREE)} are the training-free ones); choose another"
-        )
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in chosen)
-    return list(chosen.values())

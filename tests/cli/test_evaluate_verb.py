@@ -22,7 +22,6 @@ from fourreal.recon.weights import save_model
 from fourreal.video.codec import PixelTubelets
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import tiny
-from fourreal.video.settings import GenerationSettings
 from fourreal.video.text import NoTextEncoder
 from fourreal.video.transformer import ViewTimeTransformer
 
@@ -84,9 +83,7 @@ def test_other_weights_are_told_apart(tmp_path: Path) -> None:
     with torch.no_grad():
         next(first.transformer.parameters()).add_(1e-3)
     first.save_pretrained(tmp_path / "b")
-    one, same, other = (
-        find_generator(str(tmp_path / name), GenerationSettings()).identity["weights"] for name in "aab"
-    )
+    one, same, other = (find_generator(str(tmp_path / name)).identity["weights"] for name in "aab")
     assert one == same != other
 
 
@@ -115,7 +112,7 @@ def test_a_grid_folder_is_a_truth(tmp_path: Path) -> None:
     save_grid(tmp_path / "mine", VideoGrid.complete(frames, torch.arange(3.0)), storage="png")
     run("evaluate", "grid", "--data", tmp_path / "mine", "--model", "change-add", "--out", tmp_path / "out")
     document = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert list(document["scores"]) == ["change-add"], "nothing stands beside a baseline unless it is asked for"
+    assert list(document["scores"]) == ["change-add"], "a baseline is compared with nothing unless it is asked for"
     assert document["scenes"] == ["mine"]
     assert "at least 32 pixels" in json.dumps(document["scores"]["change-add"]["ST-LPIPS (alex)"])
     assert "alexnet" in json.dumps(document["scores"]["change-add"]["LPIPS (AlexNet)"])

@@ -108,15 +108,6 @@ def test_moving_the_world_moves_cameras_and_points_together() -> None:
     torch.testing.assert_close(moved_depth, 2.5 * depth)
 
 
-def test_normalised_rigs_start_at_the_origin_one_unit_from_their_focus() -> None:
-    normalised, change, scale = camera_paths.normalise_rig(rig())
-    torch.testing.assert_close(normalised.world_to_cam[0], torch.eye(4), atol=1e-5, rtol=0)
-    focus = camera_paths.focus_point(normalised)
-    assert float(focus.norm()) == pytest.approx(1.0, abs=1e-4)
-    assert scale == pytest.approx(1 / 3, abs=1e-4)
-    torch.testing.assert_close(rig().moved(change, scale).world_to_cam, normalised.world_to_cam)
-
-
 def test_parallel_cameras_get_a_focus_ahead() -> None:
     poses = torch.eye(4).repeat(3, 1, 1)
     poses[:, 0, 3] = torch.tensor([0.0, -0.5, -1.0])

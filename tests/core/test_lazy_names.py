@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-ROOMS = ("fourreal", "fourreal.video", "fourreal.recon", "fourreal.view")
+ROOMS = ("fourreal", "fourreal.video", "fourreal.recon", "fourreal.view", "fourreal.eval", "fourreal.perception")
 FACES = ROOMS[1:]
 
 

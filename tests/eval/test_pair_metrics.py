@@ -1,9 +1,8 @@
-"""Pairs are scored by every metric that can be computed; the others name what is missing."""
+"""Pairs are scored by every metric that can be computed; intervals follow from the scenes."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,22 +13,12 @@ from fourreal.core.grid import VideoGrid, known_pattern
 from fourreal.eval.baselines import copy_view
 from fourreal.eval.grid_pair import GridPair
 from fourreal.eval.image_metrics import psnr
-from fourreal.eval.pair_metrics import (
-    clip_s_metric,
-    image_metrics_without_weights,
-    lpips_metric,
-    stand_in_distance_metric,
-)
-from fourreal.eval.scores import (
-    Interval,
-    Measured,
-    Metric,
-    NotComputed,
-    bootstrap_interval,
-    mean_score,
-    paired_difference,
-)
-from fourreal.perception.needed_weights import MissingWeights
+from fourreal.eval.pair_metrics import pair_metrics
+from fourreal.eval.protocols.pair_scores import PSNR_CEILING_DB, PairScores
+from fourreal.eval.protocols.protocol import Extent
+from fourreal.eval.scores import Measured, NotComputed, bootstrap_interval, mean_score, paired_difference
+
+PIXELWISE = ("PSNR", "PSNR (moving)", "SSIM", "MSE")
 
 
 def moving_square(seed: int) -> VideoGrid:
@@ -42,60 +31,53 @@ def moving_square(seed: int) -> VideoGrid:
 
 
 @pytest.fixture
-def pairs() -> list[GridPair]:
-    truth = {f"scene{seed}": moving_square(seed) for seed in range(4)}
-    return [pair(name, copy_view(grid.with_known("cross")), grid) for name, grid in truth.items()]
+def pair() -> GridPair:
+    truth = moving_square(0)
+    given = truth.with_known("cross")
+    return GridPair("scene0", copy_view(given), truth, given.known)
 
 
-def pair(scene: str, generated: VideoGrid, truth: VideoGrid) -> GridPair:
-    given = known_pattern("cross", *truth.known.shape)
-    return GridPair(scene=scene, generated=generated, truth=truth, given=given)
+def values(pair: GridPair) -> dict[str, torch.Tensor]:
+    return {metric.name: load()(pair) for metric, load in pair_metrics(PIXELWISE).items()}
 
 
-def values(metric: Metric, pair: GridPair) -> torch.Tensor:
-    assert metric.load is not None
-    return metric.load()(pair)
+def test_every_metric_scores_only_the_cells_that_were_not_given(pair) -> None:
+    found = values(pair)
+    assert found["PSNR"].shape == (2 * 3,), "the cross leaves two views at three times"
+    expected = psnr(pair.generated.frames[1:, 1:].flatten(0, 1), pair.truth.frames[1:, 1:].flatten(0, 1))
+    torch.testing.assert_close(found["PSNR"], expected)
+    assert bool((found["PSNR (moving)"] < found["PSNR"] - 3).all()), "all of the error is where things moved"
 
 
-def test_every_metric_scores_only_the_cells_that_were_not_given(pairs, tmp_path: Path, monkeypatch) -> None:
+def test_absent_weights_are_named_and_the_rest_is_scored(pair, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("FOURREAL_WEIGHTS", str(tmp_path))
-    whole, moving, *_ = image_metrics_without_weights()
-    expected = psnr(pairs[0].generated.frames[1:, 1:].flatten(0, 1), pairs[0].truth.frames[1:, 1:].flatten(0, 1))
-    assert values(whole, pairs[0]).shape == (2 * 3,), "the cross leaves two views at three times"
-    torch.testing.assert_close(values(whole, pairs[0]), expected)
-    assert (values(moving, pairs[0]).nanmean() < expected.mean() - 3).item(), "all of the error is where things moved"
-    for metric, file in ((lpips_metric(), "alexnet-owt-7be5be79.pth"), (clip_s_metric(), "clip")):
-        with pytest.raises(MissingWeights) as missing:
-            values(metric, pairs[0])
-        assert all(part in str(missing.value) for part in (file, str(tmp_path), "get it from"))
+    scores = PairScores(("PSNR", "LPIPS (AlexNet)", "CLIP-S"), Extent())
+    assert [metric.name for metric in scores.metrics] == ["PSNR", "LPIPS (AlexNet)", "CLIP-S"]
+    for name, file in (("LPIPS (AlexNet)", "alexnet-owt-7be5be79.pth"), ("CLIP-S", "clip")):
+        assert file in scores.absent[name]
+        assert str(tmp_path) in scores.absent[name]
+        assert "get it from" in scores.absent[name]
+    assert set(scores.score(pair).cells) == {"PSNR"}
 
 
-def test_perfect_grids_are_ideal(pairs) -> None:
-    perfect = pair("perfect", pairs[0].truth, pairs[0].truth)
-    metrics = [*image_metrics_without_weights(), stand_in_distance_metric("laplacian")]
-    ideal = [float(values(metric, perfect).nanmean()) for metric in metrics]
-    assert ideal == pytest.approx([math.inf, math.inf, 1.0, 0.0, 0.0], abs=1e-6)
+def test_perfect_grids_are_ideal(pair) -> None:
+    perfect = GridPair(pair.scene, pair.truth, pair.truth, pair.given)
+    assert [float(v.mean()) for v in values(perfect).values()] == pytest.approx([math.inf, math.inf, 1.0, 0.0])
+    assert float(PairScores(("PSNR",), Extent()).score(perfect).cells["PSNR"].mean()) == PSNR_CEILING_DB
 
 
-def test_scenes_without_motion_have_no_moving_psnr(pairs) -> None:
-    still = VideoGrid.complete(pairs[0].truth.frames[:, :1].expand(-1, 4, -1, -1, -1), torch.arange(4.0))
-    assert values(image_metrics_without_weights()[1], pair("still", still, still)).isnan().all()
+def test_scenes_without_motion_have_no_moving_psnr(pair) -> None:
+    still = VideoGrid.complete(pair.truth.frames[:, :1].expand(-1, 4, -1, -1, -1), torch.arange(4.0))
+    moving = values(GridPair("still", still, still, pair.given))["PSNR (moving)"]
+    assert bool(moving.isnan().all())
     assert mean_score([math.nan]) == NotComputed("there was nothing to measure in any scene")
     both = mean_score([math.nan, 20.0])
     assert isinstance(both, Measured)
     assert "1 of 2 scenes had nothing to measure" in both.note
 
 
-def test_foreground_limits_what_counts(pairs) -> None:
-    mask = torch.zeros(3, 4, 40, 40, dtype=torch.bool)
-    mask[..., 30:, :] = True
-    outside = replace(pairs[0], foreground=mask)
-    assert values(image_metrics_without_weights()[0], outside).isinf().all(), "the square never comes down there"
-
-
-def test_grids_that_do_not_match_are_refused(pairs) -> None:
-    true = pairs[0].truth
-    cross = known_pattern("cross", 3, 4)
+def test_pairs_must_match(pair) -> None:
+    true, cross = pair.truth, known_pattern("cross", 3, 4)
     for made, given, says in (
         (true.select(times=[0, 1, 2]), cross, r"generated views x times \(3, 3\), truth \(3, 4\)"),
         (VideoGrid.complete(true.frames[..., :30], true.seconds), cross, r"generated \(height, width\) \(40, 30\)"),
@@ -104,7 +86,7 @@ def test_grids_that_do_not_match_are_refused(pairs) -> None:
         (true, cross[:2], "given cells of shape"),
     ):
         with pytest.raises(InputError, match=says):
-            GridPair(scene="x", generated=made, truth=true, given=given)
+            GridPair("x", made, true, given)
 
 
 def test_bootstrap_intervals() -> None:
@@ -115,17 +97,15 @@ def test_bootstrap_intervals() -> None:
     assert score.interval is not None
     # The normal approximation of the mean's interval.
     half = 1.96 * float(values.std()) / 200**0.5
-    assert score.interval.low == pytest.approx(score.value - half, abs=0.1 * half)
-    assert score.interval.high == pytest.approx(score.value + half, abs=0.1 * half)
+    assert score.interval[0] == pytest.approx(score.value - half, abs=0.1 * half)
+    assert score.interval[1] == pytest.approx(score.value + half, abs=0.1 * half)
     assert mean_score(values.tolist()) == score
     assert mean_score([4.0]).interval is None
-    assert mean_score([math.inf, math.inf]).interval == Interval(math.inf, math.inf)
+    assert mean_score([math.inf, math.inf]).interval == (math.inf, math.inf)
     assert isinstance(mean_score([math.nan]), NotComputed)
     narrow = bootstrap_interval(200, lambda drawn: float(values[drawn].mean()), level=0.5)
     assert narrow is not None
-    assert score.interval.low < narrow.low < narrow.high < score.interval.high
-    with pytest.raises(InputError, match="between 0 and 1"):
-        bootstrap_interval(5, lambda drawn: 0.0, level=95)
+    assert score.interval[0] < narrow[0] < narrow[1] < score.interval[1]
 
 
 def test_a_paired_difference_is_sharper_than_two_intervals() -> None:
@@ -133,4 +113,4 @@ def test_a_paired_difference_is_sharper_than_two_intervals() -> None:
     difference = paired_difference(scenes + 0.5, scenes)
     assert difference.value == pytest.approx(0.5, abs=1e-6)
     assert difference.interval is not None
-    assert difference.interval.high - difference.interval.low < 0.01
+    assert difference.interval[1] - difference.interval[0] < 0.01

@@ -26,16 +26,16 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
+from fourreal.data.worlds import WorldConfig
 from fourreal.eval.baselines import BASELINES, change_add, copy_time
-from fourreal.eval.feature_cache import FeatureCache
+from fourreal.eval.feature_cache import FeatureCache, video_features
 from fourreal.eval.frechet import frechet_score
-from fourreal.eval.grid_frechet import grid_features
-from fourreal.eval.protocols import paper_numbers
+from fourreal.eval.protocols import PROTOCOLS, make_protocol, paper_numbers
 from fourreal.eval.protocols.evaluate import Evaluation, evaluate
 from fourreal.eval.protocols.one_grid import one_grid
 from fourreal.eval.protocols.pair_scores import PSNR_CEILING_DB
 from fourreal.eval.protocols.plots import draw_plots
-from fourreal.eval.protocols.protocol import Extent, Models, PaperTable, Protocol, Reconstructor
+from fourreal.eval.protocols.protocol import Extent, Models, Protocol, Reconstructor, Table
 from fourreal.eval.protocols.report import write_report
 from fourreal.eval.protocols.sv4d2 import sv4d2_table_1, sv4d2_table_2, sv4d2_table_3, sv4d2_table_4
 from fourreal.eval.protocols.v1 import v1_table_1, v1_table_2
@@ -135,10 +135,8 @@ def test_sv4d_tables_give_one_row_and_score_the_others(tmp_path: Path, table) ->
     torch.testing.assert_close(seen[0].frames[0], eight_bit(truth.frames[0]))
     assert list(evaluation.scores) == ["mine", "copy-time", "nearest-view"], "only these answer from a row"
     assert evaluation.scores["mine"]["PSNR"] == evaluation.scores["copy-time"]["PSNR"]
-    rows = [VideoGrid.complete(eight_bit(truth.frames[1:4]), truth.seconds)]
-    made = [VideoGrid.complete(eight_bit(truth.frames[:1]).expand(3, -1, -1, -1, -1), truth.seconds)]
-    network = RandomVideoFeatures()
-    expected = frechet_score(*(grid_features(side, "rows", network) for side in (made, rows)))
+    rows, copies = eight_bit(truth.frames[1:4]), eight_bit(truth.frames[:1]).expand(3, -1, -1, -1, -1)
+    expected = frechet_score(*(video_features(videos, RandomVideoFeatures()) for videos in (copies, rows)))
     found = evaluation.scores["mine"]["FVD-F"]
     assert isinstance(found, Measured)
     assert found.value == pytest.approx(expected.value, rel=1e-4), "the given row is no result"
@@ -192,8 +190,8 @@ def test_static_scenes_hold_out_every_eighth_photo(tmp_path: Path, write, table)
     inputs = [1, 3, 5, 7]
     models = Models(name="wall", reconstructor=wall(truth, inputs))
     evaluation = run(table(tmp_path / "data", models, LITTLE), tmp_path / "out")
-    given, aligned, nearest = (evaluation.scores[method]["PSNR"].value for method in evaluation.scores)
-    assert given == pytest.approx(aligned, abs=0.2), "both kinds of target cameras are the true ones here"
+    predicted, aligned, nearest = (evaluation.scores[method]["PSNR"].value for method in evaluation.scores)
+    assert predicted == pytest.approx(aligned, abs=0.2), "both kinds of target cameras are the true ones here"
     assert evaluation.margins["PSNR"][0] == "nearest input view"
     assert nearest > 10
     assert evaluation.stored["wall"][next(iter(evaluation.stored["wall"]))].cells["PSNR"].shape == (2,)
@@ -227,7 +225,7 @@ def test_the_pipeline_is_seen_from_held_out_views(tmp_path: Path) -> None:
 
     models = Models(name="both", complete=generate, reconstructor=wall(whole, list(NVIDIA_VIEWS)))
     evaluation = run(v2_table_s6(tmp_path / "data", models, little(frames=3)), tmp_path / "out")
-    assert len(given) == 1, "methods that look at one scene share its grid"
+    assert len(given) == 1, "methods that render one scene share its grid"
     assert given[0].known.sum() == 8 + 3 - 1
     both, aligned, from_truth, nearest = evaluation.scores
     assert (both, from_truth, nearest) == ("both", "both, from the true grid", "nearest input view")
@@ -342,8 +340,17 @@ def test_wrong_extents_are_refused(tmp_path: Path) -> None:
 
 
 def test_paper_tables_are_whole() -> None:
-    tables = [value for value in vars(paper_numbers).values() if isinstance(value, PaperTable)]
+    tables = [value for value in vars(paper_numbers).values() if isinstance(value, Table)]
     tables += [*paper_numbers.v2_table_6("LLFF", 4), *paper_numbers.v2_table_6("Tanks & Temples", 16)]
     assert len(tables) == 13
     for table in tables:
         assert all(len(figures) == len(table.columns) for _, figures in table.rows), table.place
+
+
+def test_every_protocol_is_a_function_of_its_file(tmp_path: Path) -> None:
+    for name in PROTOCOLS:
+        absent = WorldConfig() if name.startswith("worlds") else {} if name == "grid" else tmp_path / "absent"
+        with pytest.raises(InputError):
+            make_protocol(name, absent, Models(name="nothing"))
+    with pytest.raises(InputError, match="no scene to evaluate"):
+        make_protocol("grid", {}, Models(name="copy-time", complete=copy_time))

@@ -60,21 +60,21 @@ class Oracle:
 
 def test_an_oracle_is_perfect_and_stands_beside_the_baselines(tmp_path: Path) -> None:
     oracle = Oracle(SMALL, 2)
-    evaluation = evaluate(worlds(Models(name="oracle", complete=oracle), SMALL, TWO), tmp_path)
+    evaluation = evaluate(worlds(SMALL, Models(name="oracle", complete=oracle), TWO), tmp_path)
     assert list(evaluation.scores) == ["oracle", *BASELINES]
     perfect = evaluation.scores["oracle"]
     assert perfect["PSNR"].value == PSNR_CEILING_DB, "one perfect cell must not make every mean infinite"
     assert perfect["SSIM"].value == pytest.approx(1)
-    baseline, difference = evaluation.margins["PSNR"]
-    best = max((evaluation.scores[method]["PSNR"].value, method) for method in BASELINES)
-    assert baseline == best[1]
-    assert difference.value == pytest.approx(PSNR_CEILING_DB - best[0])
+    margin = evaluation.margins["PSNR"]
+    best = max((evaluation.scores[name]["PSNR"].value, name) for name in BASELINES)
+    assert margin[0] == best[1]
+    assert margin[1].value == pytest.approx(PSNR_CEILING_DB - best[0])
 
 
 def test_figures_are_those_of_the_cells_that_were_not_given(tmp_path: Path) -> None:
-    protocol = worlds(Models(name="copy-view", complete=BASELINES["copy-view"], baselines=()), SMALL, TWO)
+    protocol = worlds(SMALL, Models(name="copy-view", complete=BASELINES["copy-view"], baselines=()), TWO)
     evaluation = evaluate(protocol, tmp_path)
-    for scene, name in enumerate(protocol.table.scenes):
+    for scene, name in enumerate(protocol.scenes):
         truth = held_out_sample(SMALL, scene).grid
         made = BASELINES["copy-view"](truth.with_known("cross"))
         open_cells = ~known_pattern("cross", 3, 3)
@@ -83,10 +83,10 @@ def test_figures_are_those_of_the_cells_that_were_not_given(tmp_path: Path) -> N
 
 
 def test_scenes_are_held_out_and_halves_have_their_arcs(tmp_path: Path) -> None:
-    protocol = worlds(Models(name="x", complete=BASELINES["copy-view"]), SMALL)
-    assert protocol.table.scenes[0] == f"world-{HELD_OUT_SEEDS}"
-    assert len(protocol.table.scenes) == 64
-    narrow, wide = protocol.table.groups.values()
+    protocol = worlds(SMALL, Models(name="x", complete=BASELINES["copy-view"]))
+    assert protocol.scenes[0] == f"world-{HELD_OUT_SEEDS}"
+    assert len(protocol.scenes) == 64
+    narrow, wide = protocol.groups.values()
     assert len(narrow) == len(wide) == 32
     assert not set(narrow) & set(wide)
     for scene in range(4):
@@ -94,12 +94,12 @@ def test_scenes_are_held_out_and_halves_have_their_arcs(tmp_path: Path) -> None:
         expected = render_world(make_world(config, HELD_OUT_SEEDS + scene))
         assert torch.equal(held_out_sample(SMALL, scene).grid.frames, expected.grid.frames)
     with pytest.raises(InputError, match="65 scenes were asked for; this protocol has 64"):
-        worlds(Models(name="x", complete=BASELINES["copy-view"]), SMALL, Extent(scenes=65))
+        worlds(SMALL, Models(name="x", complete=BASELINES["copy-view"]), Extent(scenes=65))
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> None:
     oracle = Oracle(SMALL, 2)
-    whole = evaluate(worlds(Models(name="oracle", complete=oracle, baselines=()), SMALL, TWO), tmp_path / "whole")
+    whole = evaluate(worlds(SMALL, Models(name="oracle", complete=oracle, baselines=()), TWO), tmp_path / "whole")
     asked = 0
 
     def stops(grid: VideoGrid) -> VideoGrid:
@@ -110,32 +110,32 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(tmp_path: Path) -> N
         return oracle(grid)
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(worlds(Models(name="oracle", complete=stops, baselines=()), SMALL, TWO), tmp_path / "cut")
+        evaluate(worlds(SMALL, Models(name="oracle", complete=stops, baselines=()), TWO), tmp_path / "cut")
     oracle.asked = 0
     models = Models(name="oracle", complete=oracle, baselines=())
-    resumed = evaluate(worlds(models, SMALL, TWO), tmp_path / "cut")
+    resumed = evaluate(worlds(SMALL, models, TWO), tmp_path / "cut")
     assert oracle.asked == 1, "the first scene was measured already"
     assert resumed.per_scene == whole.per_scene
     assert resumed.scores == whole.scores
-    evaluate(worlds(models, SMALL, TWO), tmp_path / "cut")
+    evaluate(worlds(SMALL, models, TWO), tmp_path / "cut")
     assert oracle.asked == 1, "nothing was left to do"
-    evaluate(worlds(replace(models, identity={"weights": "other"}), SMALL, TWO), tmp_path / "cut")
+    evaluate(worlds(SMALL, replace(models, identity={"weights": "other"}), TWO), tmp_path / "cut")
     assert oracle.asked == 3, "other weights are another model"
     entry = next((tmp_path / "cut").rglob("*.safetensors"))
     entry.write_bytes(entry.read_bytes()[:40])
-    evaluate(worlds(replace(models, identity={"weights": "other"}), SMALL, TWO), tmp_path / "cut")
+    evaluate(worlds(SMALL, replace(models, identity={"weights": "other"}), TWO), tmp_path / "cut")
     assert oracle.asked == 4, "a damaged entry is measured again"
 
 
 def test_the_report_says_everything_and_is_json(tmp_path: Path) -> None:
     models = Models(name="copy-view", complete=BASELINES["copy-view"], baselines=("change-add",))
-    evaluation = evaluate(worlds(models, SMALL, TWO), tmp_path)
+    evaluation = evaluate(worlds(SMALL, models, TWO), tmp_path)
     write_report(evaluation, tmp_path, "fourreal evaluate worlds")
     document = json.loads((tmp_path / "results.json").read_text())
     score = evaluation.scores["copy-view"]["PSNR"]
     assert isinstance(score, Measured)
     assert document["scores"]["copy-view"]["PSNR"]["value"] == pytest.approx(score.value)
-    assert set(document["per_scene"]["copy-view"]) == set(evaluation.protocol.table.scenes)
+    assert set(document["per_scene"]["copy-view"]) == set(evaluation.protocol.scenes)
     assert document["settings"]["first_seed"] == HELD_OUT_SEEDS
     page = (tmp_path / "results.md").read_text()
     assert "| **copy-view** |" in page
@@ -151,13 +151,13 @@ def test_wrong_answers_are_refused_by_scene(tmp_path: Path) -> None:
 
     for model, says in ((small, r"x, scene 'world-900000': .*\(24, 16\), truth \(24, 24\)"), (broken, "NaN")):
         with pytest.raises(InputError, match=says):
-            evaluate(worlds(Models(name="x", complete=model, baselines=()), SMALL, TWO), tmp_path)
+            evaluate(worlds(SMALL, Models(name="x", complete=model, baselines=()), TWO), tmp_path)
     with pytest.raises(InputError, match="unknown baseline 'best'"):
-        worlds(Models(name="x", complete=small, baselines=("best",)), SMALL, TWO)
+        worlds(SMALL, Models(name="x", complete=small, baselines=("best",)), TWO)
     with pytest.raises(InputError, match="evaluates a generator"):
-        worlds(Models(name="x"), SMALL, TWO)
+        worlds(SMALL, Models(name="x"), TWO)
     with pytest.raises(InputError, match="needs a reconstruction model"):
-        worlds_recon(Models(name="x"), SMALL, TWO)
+        worlds_recon(SMALL, Models(name="x"), TWO)
 
 
 # ---- reconstruction ----------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def knowing_reconstructor(turn: Similarity = ELSEWHERE) -> Reconstructor:
 
 def test_true_geometry_in_any_world_is_recognised(tmp_path: Path) -> None:
     evaluation = evaluate(
-        worlds_recon(Models(name="truth", reconstructor=knowing_reconstructor()), RECON, TWO), tmp_path
+        worlds_recon(RECON, Models(name="truth", reconstructor=knowing_reconstructor()), TWO), tmp_path
     )
     truth, nearest = evaluation.scores["truth"], evaluation.scores["nearest input view"]
     assert truth["rotation error"].value < 0.05
@@ -218,11 +218,11 @@ def test_true_geometry_in_any_world_is_recognised(tmp_path: Path) -> None:
 
 def test_a_focal_length_taken_for_another_is_fitted_on_the_inputs() -> None:
     cameras = held_out_sample(replace(RECON, views=4, frames=1), 0).cameras
-    said = magnified(cameras, 0.8)
-    assert focal_ratio(said, cameras) == pytest.approx(0.8)
-    assert torch.equal(said.intrinsics[:, :2, 2], cameras.intrinsics[:, :2, 2]), "the centre stays"
-    assert torch.equal(said.world_to_cam, cameras.world_to_cam)
-    assert torch.allclose(magnified(said, 1 / focal_ratio(said, cameras)).intrinsics, cameras.intrinsics)
+    predicted = magnified(cameras, 0.8)
+    assert focal_ratio(predicted, cameras) == pytest.approx(0.8)
+    assert torch.equal(predicted.intrinsics[:, :2, 2], cameras.intrinsics[:, :2, 2]), "the centre stays"
+    assert torch.equal(predicted.world_to_cam, cameras.world_to_cam)
+    assert torch.allclose(magnified(predicted, 1 / focal_ratio(predicted, cameras)).intrinsics, cameras.intrinsics)
 
 
 def test_rotation_error_and_depth_error_are_what_they_say() -> None:

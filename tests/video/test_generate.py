@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_generator import AdditiveOracle, additive_grid, tiny_pixels
+from tiny_generator import AdditiveOracle, additive_grid, only_trainable, tiny_pixels
 from tiny_wan import save_released, text_to_video
 from torch import Tensor
 
@@ -26,7 +26,6 @@ from fourreal.video.model_shape import shape_of
 from fourreal.video.rectified_flow import TrainingTimes, draw_sigmas, flow_loss, interpolate
 from fourreal.video.settings import GenerationSettings, preset
 from fourreal.video.split_time import freeze_time_column
-from fourreal.video.trainable import freeze_for_training
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import mark_trained
 from fourreal.video.windows import WindowSize
@@ -386,7 +385,7 @@ def _train_step(model: ViewTimeGenerator, optimizer: torch.optim.Optimizer, gene
 
 def test_a_model_trains_saves_reloads_and_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     def optimizer_of(model: ViewTimeGenerator) -> torch.optim.Optimizer:
-        return torch.optim.SGD(freeze_for_training(model.transformer), lr=0.05)
+        return torch.optim.SGD(only_trainable(model.transformer), lr=0.05)
 
     model, draws = tiny_pixels(), torch.Generator().manual_seed(3)
     optimizer = optimizer_of(model)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from diffusers import WanTransformer3DModel
 from safetensors.torch import load_file, save_file
+from tiny_generator import only_trainable
 
 from fourreal.core.errors import InputError
 from fourreal.video.checkpoint_files import WEIGHTS
 from fourreal.video.presets import PRESETS, tiny
-from fourreal.video.trainable import freeze_for_training
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import (
     DELTA_CONFIG,
@@ -53,7 +53,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def trained_copy(model: ViewTimeTransformer) -> ViewTimeTransformer:
     """One real training step on what the arrangement trains."""
-    optimiser = torch.optim.SGD(freeze_for_training(model), lr=1.0)
+    optimiser = torch.optim.SGD(only_trainable(model), lr=1.0)
     model.zero_grad()
     model(*batch()).square().mean().backward()
     optimiser.step()

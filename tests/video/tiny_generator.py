@@ -12,6 +12,7 @@ from fourreal.video.codec import PixelTubelets
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.presets import tiny
 from fourreal.video.text import NoTextEncoder
+from fourreal.video.trainable import What, trainable_parameters
 from fourreal.video.transformer import ViewTimeTransformer
 
 PIXELS: dict[str, Any] = {
@@ -61,3 +62,11 @@ def additive_grid(views: int, times: int, size: int = 8, seed: int = 0) -> Video
     of_view = torch.rand(views, 1, 3, size, size, generator=generator) / 2
     of_time = torch.rand(1, times, 3, size, size, generator=generator) / 2
     return VideoGrid.complete(of_view + of_time, torch.arange(times) / 8)
+
+
+def only_trainable(model: ViewTimeTransformer, what: What = "arrangement") -> list[torch.nn.Parameter]:
+    """Let gradients reach what an arrangement trains and nothing else, as the training loop does."""
+    chosen = trainable_parameters(model, what)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in chosen)
+    return list(chosen.values())

@@ -114,6 +114,8 @@ def _view(camera: _Camera, pose: tuple[float, ...]) -> CalibratedView:
         lens = Lens((rest[0], rest[1], *rest[4:5]), (rest[2], rest[3]), tuple(rest[5:]))
     else:
         lens = Lens(tuple(rest), fisheye="FISHEYE" in model)
+    if len(pose) != 7:
+        raise ValueError(f"a pose has 4 + 3 numbers, got {len(pose)}")
     numbers = torch.tensor(pose, dtype=torch.float64)
     return CalibratedView(rigid(quat_to_matrix(numbers[:4]), numbers[4:]), intrinsics, (height, width), lens)
 

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
 from fourreal.eval.baselines import BASELINES, Completion
 from fourreal.eval.grid_pair import GridPair
 from fourreal.eval.grid_scans import Scan
-from fourreal.eval.pair_metrics import (
-    clip_s_metric,
-    image_metrics_without_weights,
-    lpips_metric,
-    stand_in_distance_metric,
-)
-from fourreal.eval.protocols.feature_networks import video_network
 from fourreal.eval.protocols.pair_scores import PairScores
-from fourreal.eval.protocols.protocol import Extent, Models, Protocol, SceneScore, Table
-from fourreal.eval.scores import Metric
+from fourreal.eval.protocols.protocol import Extent, Models, Protocol, SceneScore
 
 _NEEDED_CELLS: dict[str, frozenset[KnownPattern]] = {
     "copy-view": frozenset({"column", "cross"}),
@@ -32,52 +24,55 @@ _NEEDED_CELLS: dict[str, frozenset[KnownPattern]] = {
 }
 
 
-def completion(
-    table: Table,
+def completion_protocol(
+    name: str,
+    scenes: Sequence[str],
+    read: Callable[[str], VideoGrid],
     models: Models,
     extent: Extent,
     *,
-    read: Callable[[str], VideoGrid],
-    given: KnownPattern,
     metrics: Sequence[str],
-    scans: tuple[Scan, ...] = (),
+    given: KnownPattern = "cross",
+    scans: Sequence[Scan] = (),
+    settings: Mapping[str, Any],
 ) -> Protocol:
-    """The protocol of such a table: the model, the baselines that apply, the metrics.
+    """The model and the baselines that can answer, each against the truth; without a title and the paper's figures.
 
     Args:
         read: a scene's name to its true grid.
-        given: which cells are the input of the model.
         metrics: names of the columns, in order; see `pair_metrics`.
-        scans: Frechet distances after them.
+        given: the cells that are input of the model.
+        scans: Frechet distances after the metrics.
+        settings: which data these are.
 
     Raises:
-        InputError: there is no generator, or a baseline that does not apply to such cells.
+        InputError: there is no generator, or a baseline that cannot answer from such cells.
     """
-    methods = completions(models, given, table.name)
-    network = video_network(extent.video_features) if scans else None
-    scores = PairScores(pair_metrics(metrics, extent), scans, network, extent.cache)
-    # All methods are scored on one scene after the other.
-    cached = lru_cache(maxsize=1)(read)
+    methods = completions(models, given, name)
+    scores = PairScores(metrics, extent, scans)
+    # All methods answer one scene before the next is read.
+    read_once = lru_cache(maxsize=1)(read)
 
     def score(scene: str, method: str) -> SceneScore:
-        truth = cached(scene)
+        truth = read_once(scene)
         cells = known_pattern(given, *truth.known.shape)
-        predicted = methods[method](truth.with_known(cells))
-        return scores.score(GridPair(scene=scene, generated=predicted, truth=truth, given=cells))
+        return scores.score(GridPair(scene, methods[method](truth.with_known(cells)), truth, cells))
 
-    settings = {"given": given, "video_features": extent.video_features, **table.settings}
     return Protocol(
-        table=replace(table, settings=settings),
+        name=name,
+        title=name,
+        scenes=tuple(scenes),
         methods={method: models.identity if method == models.name else {} for method in methods},
         baselines=tuple(method for method in methods if method in BASELINES and method != models.name),
         metrics=scores.metrics,
         score=score,
+        settings={"given": given, "video_features": extent.video_features, **settings},
         absent=scores.absent,
     )
 
 
 def completions(models: Models, given: KnownPattern, table: str) -> dict[str, Completion]:
-    """The model and the baselines that apply to such given cells, by name; the model comes first.
+    """The model and the baselines that can answer from such given cells, by name; the model comes first.
 
     Raises:
         InputError: there is no generator, or no such baseline, or one that needs other cells.
@@ -92,13 +87,3 @@ def completions(models: Models, given: KnownPattern, table: str) -> dict[str, Co
         if given not in _NEEDED_CELLS.get(name, {given}):
             raise InputError(f"{name} cannot answer in {table}, where only the {given} of the grid is given")
     return {models.name: model} | {name: BASELINES[name] for name in chosen if name != models.name}
-
-
-def pair_metrics(names: Sequence[str], extent: Extent) -> list[Metric]:
-    """Metrics by their names in tables; without `extent.perceptual` the learned ones are left out."""
-    known = {metric.name: metric for metric in image_metrics_without_weights()}
-    learned = (stand_in_distance_metric(), lpips_metric("alex"), lpips_metric("vgg"), clip_s_metric())
-    if extent.perceptual:
-        known |= {metric.name: metric for metric in learned}
-    dropped = {metric.name for metric in learned} - known.keys()
-    return [known[name] for name in names if name not in dropped]

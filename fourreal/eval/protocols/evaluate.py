@@ -1,4 +1,4 @@
-"""`evaluate`: run a protocol scene by scene, resume where it stopped, and put the figures together."""
+"""`evaluate`: run a protocol scene by scene, resume where it stopped, and summarise the figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fourreal.eval.protocols.scene_store import SceneStore
 from fourreal.eval.scores import Measured, Metric, NotComputed, Score, mean_score, paired_difference
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
     """A protocol's figures.
 
@@ -26,8 +26,8 @@ class Evaluation:
         scores: by method and metric, over all scenes.
         groups: the same for every group of scenes.
         per_scene: by method and scene, the metrics' means over cells; NaN where there was nothing to measure.
-        margins: by metric, the best baseline and how far the model is from it over the same scenes, signed so that
-            more is better; empty without baselines.
+        margins: by metric, the best baseline and the paired difference of the model to it, over the same scenes, signed
+            so that more is better; empty without baselines.
         stored: by method and scene, everything measured.
     """
 
@@ -56,8 +56,8 @@ def evaluate(protocol: Protocol, out: Path, *, seed: int = 0, progress: Progress
     """
     store = SceneStore(out, protocol)
     stored: dict[str, dict[str, SceneScore]] = {method: {} for method in protocol.methods}
-    total = len(protocol.table.scenes) * len(protocol.methods)
-    for number, scene in enumerate(protocol.table.scenes):
+    total = len(protocol.scenes) * len(protocol.methods)
+    for number, scene in enumerate(protocol.scenes):
         for place, method in enumerate(protocol.methods):
             stored[method][scene] = store.load(scene, method) or _measured(protocol, store, scene, method)
             progress(number * len(protocol.methods) + place + 1, total)
@@ -78,15 +78,15 @@ def _measured(protocol: Protocol, store: SceneStore, scene: str, method: str) ->
 
 def summarise(protocol: Protocol, stored: Mapping[str, Mapping[str, SceneScore]], seed: int = 0) -> Evaluation:
     """Means, intervals and margins of measured scenes."""
-    scores = {method: _scores(protocol, of_scenes, protocol.table.scenes, seed) for method, of_scenes in stored.items()}
+    scores = {method: _scores(protocol, of_scenes, protocol.scenes, seed) for method, of_scenes in stored.items()}
     groups = {
         group: {method: _scores(protocol, of_scenes, scenes, seed) for method, of_scenes in stored.items()}
-        for group, scenes in protocol.table.groups.items()
+        for group, scenes in protocol.groups.items()
     }
     per_scene = {
         method: {
-            scene: {m.name: scene_mean(entry, m) for m in protocol.metrics if not m.pooled}
-            for scene, entry in of_scenes.items()
+            scene: {m.name: scene_mean(score, m) for m in protocol.metrics if not m.pooled}
+            for scene, score in of_scenes.items()
         }
         for method, of_scenes in stored.items()
     }
@@ -119,13 +119,13 @@ def _score(protocol: Protocol, metric: Metric, scores: Sequence[SceneScore], see
         return NotComputed(protocol.absent[metric.name])
     reasons = {score.unmeasured[metric.name] for score in scores if metric.name in score.unmeasured}
     if metric.pooled:
-        predicted = [score.features[metric.name] for score in scores if metric.name in score.features]
-        if not predicted:
+        features = [score.features[metric.name] for score in scores if metric.name in score.features]
+        if not features:
             return NotComputed("; ".join(sorted(reasons)) or "does not apply to this method")
         reference = protocol.references.get(metric.name)
         if reference is None:
             reference = torch.cat([score.references[metric.name] for score in scores])
-        return frechet_score(torch.cat(predicted), reference, seed=seed)
+        return frechet_score(torch.cat(features), reference, seed=seed)
     measured = [score for score in scores if metric.name in score.cells]
     if not measured:
         return NotComputed("; ".join(sorted(reasons)) or "does not apply to this method")
@@ -141,13 +141,12 @@ def _margin(
 ) -> tuple[str, Measured] | None:
     """Against the baseline with the best mean; over the scenes in which both have a value."""
     model = next(iter(protocol.methods))
-    found = {
-        method: score for method in protocol.baselines if isinstance(score := scores[method][metric.name], Measured)
-    }
-    if metric.pooled or not found or not isinstance(scores[model][metric.name], Measured):
+    means = {name: scores[name][metric.name] for name in (model, *protocol.baselines)}
+    found = {name: score.value for name, score in means.items() if isinstance(score, Measured)}
+    if metric.pooled or found.pop(model, None) is None or not found:
         return None
     sign = 1 if metric.better == "higher" else -1
-    best = max(found, key=lambda method: sign * found[method].value)
+    best = max(found, key=lambda name: sign * found[name])
     scenes = [(per_scene[model][scene][metric.name], per_scene[best][scene][metric.name]) for scene in per_scene[model]]
     pairs = torch.tensor([pair for pair in scenes if not any(map(math.isnan, pair))], dtype=torch.float64)
     if not len(pairs):

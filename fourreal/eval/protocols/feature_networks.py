@@ -1,4 +1,4 @@
-"""Feature networks of Frechet distances by name; one whose weights are missing says so instead of failing."""
+"""Feature networks of Frechet distances by name; the error of missing weights is returned, not raised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fourreal.perception.needed_weights import MissingWeights
 from fourreal.perception.random_features import RandomImageFeatures, RandomVideoFeatures
 
 VideoFeaturesName = Literal["i3d", "videomae", "random"]
-"""i3d: the network of FVD. videomae: less blind to motion. random: untrained, to try things out."""
+"""i3d: the network of FVD. videomae: less blind to motion. random: untrained, for trying."""
 
 
 def video_network(name: str) -> VideoFeatures | MissingWeights:

@@ -1,18 +1,18 @@
-"""Figures as the papers print them, to stand in the same table as ours.
+"""Figures as the papers print them, for the same table as ours.
 
-The papers say LPIPS without its backbone; their figures stand under the AlexNet one, its authors' default.
+The papers name LPIPS without its backbone; their figures are listed under the AlexNet one, its authors' default.
 """
 
 from __future__ import annotations
 
-from fourreal.eval.protocols.protocol import PaperTable
+from fourreal.eval.protocols.protocol import Table
 
 V1, V2, SV4D2 = "4Real-Video", "4Real-Video-V2", "SV4D 2.0"
 
 LPIPS_REMARK = "the paper does not name the backbone of its LPIPS"
 _THREE = ("PSNR", "SSIM", "LPIPS (AlexNet)")
 
-V2_TABLE_2_OBJAVERSE = PaperTable(
+V2_TABLE_2_OBJAVERSE = Table(
     f"{V2}, Table 2, Objaverse",
     _THREE,
     (
@@ -23,7 +23,7 @@ V2_TABLE_2_OBJAVERSE = PaperTable(
     ),
     f"its 19 objects, views and frames are not listed; {LPIPS_REMARK}",
 )
-V2_TABLE_2_NVIDIA = PaperTable(
+V2_TABLE_2_NVIDIA = Table(
     f"{V2}, Table 2, NVIDIA Dynamic",
     _THREE,
     (
@@ -33,7 +33,7 @@ V2_TABLE_2_NVIDIA = PaperTable(
     ),
     f"its views and frames are not listed; {LPIPS_REMARK}",
 )
-V2_TABLE_3 = PaperTable(
+V2_TABLE_3 = Table(
     f"{V2}, Table 3",
     (
         "MEt3R",
@@ -93,16 +93,16 @@ _TABLE_6_ROWS: dict[int, dict[str, tuple[tuple[str, tuple[float, float, float]],
 }
 
 
-def v2_table_6(dataset: str, inputs: int) -> tuple[PaperTable, ...]:
+def v2_table_6(dataset: str, inputs: int) -> tuple[Table, ...]:
     """The rows for a number of input views; none for another number than 4 or 16."""
     rows = _TABLE_6_ROWS.get(inputs)
     if rows is None:
         return ()
     remark = f"its scenes, inputs and targets are not listed; {LPIPS_REMARK}"
-    return (PaperTable(f"{V2}, Table 6, {dataset}, {inputs} inputs", _TABLE_6, rows[dataset], remark),)
+    return (Table(f"{V2}, Table 6, {dataset}, {inputs} inputs", _TABLE_6, rows[dataset], remark),)
 
 
-V2_TABLE_7 = PaperTable(
+V2_TABLE_7 = Table(
     f"{V2}, Table 7",
     _TABLE_6,
     (
@@ -116,7 +116,7 @@ V2_TABLE_7 = PaperTable(
     ),
     f"its input views and frames are not listed; {LPIPS_REMARK}",
 )
-V2_TABLE_S6 = PaperTable(
+V2_TABLE_S6 = Table(
     f"{V2}, Table S6",
     ("PSNR",),
     (
@@ -131,7 +131,7 @@ _V1_TABLE_1 = (
     "visual quality, time", "visual quality, view", "temporal consistency, time", "temporal consistency, view",
     "factual consistency, time", "factual consistency, view",
 )  # fmt: skip
-V1_TABLE_1 = PaperTable(
+V1_TABLE_1 = Table(
     f"{V1}, Table 1",
     _V1_TABLE_1,
     (
@@ -144,7 +144,7 @@ V1_TABLE_1 = PaperTable(
     ),
     "its 200 pairs, its real videos and its CLIP model are not published",
 )
-V1_TABLE_2 = PaperTable(
+V1_TABLE_2 = Table(
     f"{V1}, Table 2",
     (
         "matching confidence > 0.1",
@@ -164,7 +164,7 @@ V1_TABLE_2 = PaperTable(
 )
 
 SV4D2_NINE = ("LPIPS (AlexNet)", "CLIP-S", "PSNR", "SSIM", "MSE", "FVD-F", "FVD-V", "FVD-Diag", "FV4D")
-SV4D2_TABLE_1 = PaperTable(
+SV4D2_TABLE_1 = Table(
     f"{SV4D2}, Table 1",
     SV4D2_NINE,
     (
@@ -177,7 +177,7 @@ SV4D2_TABLE_1 = PaperTable(
     ),
     f"its validation objects are not listed; {LPIPS_REMARK}",
 )
-SV4D2_TABLE_2 = PaperTable(
+SV4D2_TABLE_2 = Table(
     f"{SV4D2}, Table 2",
     SV4D2_NINE,
     (
@@ -191,7 +191,7 @@ SV4D2_TABLE_2 = PaperTable(
     f"its validation objects are not listed; {LPIPS_REMARK}",
 )
 _SV4D2_THREE = ("LPIPS (AlexNet)", "CLIP-S", "FVD-F")
-SV4D2_TABLE_3 = PaperTable(
+SV4D2_TABLE_3 = Table(
     f"{SV4D2}, Table 3",
     _SV4D2_THREE,
     (
@@ -203,7 +203,7 @@ SV4D2_TABLE_3 = PaperTable(
     ),
     LPIPS_REMARK,
 )
-SV4D2_TABLE_4 = PaperTable(
+SV4D2_TABLE_4 = Table(
     f"{SV4D2}, Table 4",
     _SV4D2_THREE,
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
 from fourreal.core.linspace_indices import linspace_indices
 from fourreal.eval.protocols.evaluate import Evaluation
-from fourreal.eval.protocols.protocol import Qualitative
 from fourreal.eval.scores import Measured
 
 MODEL_COLOUR, BASELINE_COLOUR = "#2a6f97", "#b8b8b8"
@@ -22,7 +22,7 @@ FAILURES_A_ROW = 6
 
 
 def draw_plots(evaluation: Evaluation, out: Path) -> list[Path]:
-    """Write `bars.png`, `scenes.png`, `slices.png` and `failures.png`; those that there is something to show for.
+    """Write `bars.png`, `scenes.png`, `slices.png` and `failures.png`; those for which there are data.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -55,7 +55,7 @@ def _figure(rows: int, columns: int, cell: tuple[float, float]) -> tuple[Any, li
 
 
 def _bars(evaluation: Evaluation) -> Any:
-    """A panel a metric, a bar an method, its interval as a whisker."""
+    """A panel per metric, a bar per method, its interval as a whisker."""
     shown = [
         m for m in evaluation.protocol.metrics if isinstance(evaluation.scores[evaluation.model][m.name], Measured)
     ]
@@ -70,18 +70,18 @@ def _bars(evaluation: Evaluation) -> Any:
                 continue
             panel.bar(place, score.value, color=MODEL_COLOUR if place == 0 else BASELINE_COLOUR, width=0.75)
             if score.interval is not None:
-                panel.plot([place, place], [score.interval.low, score.interval.high], color="black", linewidth=1.2)
+                panel.plot([place, place], score.interval, color="black", linewidth=1.2)
         panel.set_xticks(range(len(methods)), methods, rotation=60, ha="right", fontsize=8)
         panel.set_title(
             f"{metric.name}{f', {metric.unit}' if metric.unit else ''}\n{metric.better} is better", fontsize=9
         )
         panel.margins(y=0.12)
-    figure.suptitle(evaluation.protocol.table.title, fontsize=9)
+    figure.suptitle(evaluation.protocol.title, fontsize=9)
     return figure
 
 
 def _scatter(evaluation: Evaluation) -> Any:
-    """A dot a scene: the model against the best baseline of the metric; on the diagonal they are equal."""
+    """One dot per scene: the model against the best baseline of the metric; on the diagonal they are equal."""
     margins = list(evaluation.margins.items())
     if not margins:
         return None
@@ -90,7 +90,7 @@ def _scatter(evaluation: Evaluation) -> Any:
     panels = [panel for row in axes for panel in row]
     for panel, (metric, (best, _)) in zip(panels, margins, strict=False):
         model, baseline = evaluation.per_scene[evaluation.model], evaluation.per_scene[best]
-        groups = evaluation.protocol.table.groups or {"": evaluation.protocol.table.scenes}
+        groups = evaluation.protocol.groups or {"": evaluation.protocol.scenes}
         for group, scenes in groups.items():
             x = [baseline[scene][metric] for scene in scenes]
             y = [model[scene][metric] for scene in scenes]
@@ -99,7 +99,7 @@ def _scatter(evaluation: Evaluation) -> Any:
         panel.plot([low, high], [low, high], color="black", linewidth=0.7)
         panel.set(xlabel=best, ylabel=evaluation.model)
         panel.set_title(metric, fontsize=9)
-        if evaluation.protocol.table.groups:
+        if evaluation.protocol.groups:
             panel.legend(fontsize=6)
     for panel in panels[len(margins) :]:
         panel.set_axis_off()
@@ -108,22 +108,19 @@ def _scatter(evaluation: Evaluation) -> Any:
 
 def _slices(evaluation: Evaluation) -> Any:
     """One image column through time, of the model, the truth and the baselines. Source: 4Real-Video-V2, Figure 5."""
-    scenes = [scene for scene in evaluation.protocol.table.scenes if _qualitative(evaluation, evaluation.model, scene)]
+    scenes = [scene for scene, score in evaluation.stored[evaluation.model].items() if score.qualitative]
     if not scenes:
         return None
     scenes = [scenes[place] for place in linspace_indices(len(scenes), SLICES)]
     methods = list(evaluation.scores)
-    with_truth = any((e := _qualitative(evaluation, evaluation.model, s)) and e.slice_true is not None for s in scenes)
+    with_truth = any("slice_true" in _pictures(evaluation, evaluation.model, scene) for scene in scenes)
     figure, axes = _figure(len(scenes), 1 + with_truth + len(methods), (1.5, 1.6))
     for row, scene in zip(axes, scenes, strict=True):
-        model = _qualitative(evaluation, evaluation.model, scene)
-        assert model is not None
-        shown: list[tuple[str, Tensor | None]] = [(scene, model.frame)]
+        model = _pictures(evaluation, evaluation.model, scene)
+        shown: list[tuple[str, Tensor | None]] = [(scene, model["frame"])]
         if with_truth:
-            shown.append(("truth", model.slice_true))
-        shown += [
-            (method, None if (e := _qualitative(evaluation, method, scene)) is None else e.slice) for method in methods
-        ]
+            shown.append(("truth", model.get("slice_true")))
+        shown += [(method, _pictures(evaluation, method, scene).get("slice")) for method in methods]
         for panel, (title, picture) in zip(row, shown, strict=True):
             _show(panel, picture, title, stretch=title != scene)
     figure.suptitle("The marked column of the image at every time (time to the right)", fontsize=9)
@@ -131,12 +128,12 @@ def _slices(evaluation: Evaluation) -> Any:
 
 
 def _failures(evaluation: Evaluation) -> Any:
-    """The worst cell of each of the worst scenes, as made and as it should be."""
+    """The worst cell of each of the worst scenes, generated and true."""
     metric = next((m for m in evaluation.protocol.metrics if m.name == "PSNR"), None)
-    scenes = [scene for scene in evaluation.protocol.table.scenes if _qualitative(evaluation, evaluation.model, scene)]
+    stored = evaluation.stored[evaluation.model]
+    scenes = [scene for scene, score in stored.items() if score.qualitative]
     if metric is None or not scenes:
         return None
-    stored = evaluation.stored[evaluation.model]
     worst = {scene: float(stored[scene].cells[metric.name].nan_to_num(math.inf).min()) for scene in scenes}
     chosen = sorted(scenes, key=worst.__getitem__)[:FAILURES]
     columns = min(len(chosen), FAILURES_A_ROW)
@@ -146,15 +143,14 @@ def _failures(evaluation: Evaluation) -> Any:
         panel.set_axis_off()
     for number, scene in enumerate(chosen):
         row, column = divmod(number, columns)
-        qualitative = _qualitative(evaluation, evaluation.model, scene)
-        assert qualitative is not None
-        view, time = qualitative.cell
-        _show(axes[2 * row][column], qualitative.worst, f"{scene}\nview {view}, time {time}: {worst[scene]:.1f} dB")
-        _show(axes[2 * row + 1][column], qualitative.worst_true, "truth")
+        view, time = stored[scene].worst_cell
+        pictures = stored[scene].qualitative
+        _show(axes[2 * row][column], pictures["worst"], f"{scene}\nview {view}, time {time}: {worst[scene]:.1f} dB")
+        _show(axes[2 * row + 1][column], pictures.get("worst_true"), "truth")
     return figure
 
 
-def _qualitative(evaluation: Evaluation, method: str, scene: str) -> Qualitative | None:
+def _pictures(evaluation: Evaluation, method: str, scene: str) -> Mapping[str, UInt8[Tensor, "3 _ _"]]:
     return evaluation.stored[method][scene].qualitative
 
 

@@ -1,4 +1,4 @@
-"""Tables without a truth: a fixed-view and a freeze-time video in, the grid between them measured by itself.
+"""Tables without a truth: a fixed-view and a freeze-time video in, the generated grid measured by itself.
 
 DATA/000/fixed.mp4      any video the package reads, or a folder of images
 DATA/000/freeze.mp4
@@ -7,10 +7,12 @@ DATA/000/prompt.txt     what the scene shows; optional
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -22,97 +24,86 @@ from fourreal.core.grid_shape import GridShape
 from fourreal.data.footage import Sampling, grid_from_videos
 from fourreal.eval.protocols.completion import completions
 from fourreal.eval.protocols.pair_scores import qualitative_without_truth
-from fourreal.eval.protocols.protocol import Extent, Models, Protocol, SceneScore, Table
+from fourreal.eval.protocols.protocol import Extent, Models, Protocol, SceneScore
 from fourreal.eval.protocols.scene_folders import changes, require_scenes
 from fourreal.eval.scores import Metric
 
-Measure = Callable[[VideoGrid, VideoGrid, str], SceneScore]
-"""A completed grid, its input (first row and first column known) and the prompt, to its figures."""
+Measure: TypeAlias = Callable[[VideoGrid, VideoGrid, str], SceneScore]
+"""(generated grid, the given grid, prompt) to the figures, without pictures."""
 
 
-def pair_table(name: str, title: str, count: int, size: GridShape, data: Path, extent: Extent) -> Table:
-    """Such a table, whose pairs lie in the folders 000, 001, ... of `data`.
+def pair_protocol(
+    name: str,
+    data: str | os.PathLike[str],
+    models: Models,
+    extent: Extent,
+    *,
+    count: int,
+    shape: GridShape,
+    metrics: Sequence[Metric],
+    measure: Measure,
+) -> Protocol:
+    """The model and all baselines fill the same grids; without a title and the paper's figures.
+
+    Args:
+        count: how many pairs the table has; their folders are 000, 001, ...
+        shape: of the grids, where the extent says nothing else.
 
     Raises:
-        InputError: pairs are missing.
+        InputError: there is no generator, or pairs are missing.
     """
     scenes = extent.first([f"{number:03d}" for number in range(count)])
-    return Table(
+    folder = require_scenes(data, scenes, "pairs of a fixed-view and a freeze-time video")
+    methods = completions(models, "cross", name)
+    shape = extent.of(shape)
+    read_once = lru_cache(maxsize=1)(lambda scene: read_pair(folder / scene, shape))
+
+    def score(scene: str, method: str) -> SceneScore:
+        given, prompt = read_once(scene)
+        generated = methods[method](given)
+        generated.require_complete(f"the answer of {method}")
+        pictures, worst_cell = qualitative_without_truth(generated)
+        return replace(measure(generated, given, prompt), qualitative=pictures, worst_cell=worst_cell)
+
+    return Protocol(
         name=name,
-        title=title,
+        title=name,
         scenes=scenes,
+        methods={method: models.identity if method == models.name else {} for method in methods},
+        baselines=tuple(method for method in methods if method != models.name),
+        metrics=tuple(metrics),
+        score=score,
         settings={
-            "data": str(require_scenes(data, scenes, "pairs of a fixed-view and a freeze-time video")),
-            "views": size.views,
-            "frames": size.frames,
-            "image_size": size.image_size,
+            "data": str(folder),
+            "views": shape.views,
+            "frames": shape.frames,
+            "image_size": shape.image_size,
             "video_features": extent.video_features,
         },
         notes=changes(extent),
     )
 
 
-def pair_protocol(
-    table: Table,
-    models: Models,
-    *,
-    size: GridShape,
-    metrics: tuple[Metric, ...],
-    measure: Measure,
-    absent: Mapping[str, str],
-    references: Mapping[str, Float[Tensor, "_ _"]] | None = None,
-) -> Protocol:
-    """The protocol of such a table: the model and all baselines complete the same grids.
-
-    Args:
-        measure: what is measured of one grid, without pictures.
-        absent, references: as of `Protocol`.
-
-    Raises:
-        InputError: there is no generator.
-    """
-    methods = completions(models, "cross", table.name)
-    data = Path(table.settings["data"])
-    cached = lru_cache(maxsize=1)(lambda scene: read_pair(data / scene, size))
-
-    def score(scene: str, method: str) -> SceneScore:
-        grid, prompt = cached(scene)
-        predicted = methods[method](grid)
-        predicted.require_complete(f"the answer of {method}")
-        return replace(measure(predicted, grid, prompt), qualitative=qualitative_without_truth(predicted))
-
-    return Protocol(
-        table=table,
-        methods={method: models.identity if method == models.name else {} for method in methods},
-        baselines=tuple(method for method in methods if method != models.name),
-        metrics=metrics,
-        score=score,
-        absent=absent,
-        references=references or {},
-    )
-
-
-def read_pair(folder: Path, size: GridShape) -> tuple[VideoGrid, str]:
-    """The pair in a folder as a partly known grid of a size, and its prompt (empty without one).
+def read_pair(folder: Path, shape: GridShape) -> tuple[VideoGrid, str]:
+    """The pair in a folder as a grid with its first row and first column known, and its prompt.
 
     Raises:
         InputError: a video is missing or cannot be read.
     """
-    sampling = Sampling(times=size.frames, size=size.image_size)
-    found = grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=size.views)
+    sampling = Sampling(times=shape.frames, size=shape.image_size)
+    found = grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=shape.views)
     file = folder / "prompt.txt"
-    prompt = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
-    return found.grid, prompt
+    return found.grid, file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
-def unknown_rows(predicted: VideoGrid, grid: VideoGrid) -> list[Tensor]:
-    """The fixed-view videos [T, 3, H, W] that were predicted, without the given ones."""
-    return [predicted.frames[view] for view in torch.nonzero(~grid.known.all(1)).flatten().tolist()]
+def generated_rows(generated: VideoGrid, given: VideoGrid) -> list[Tensor]:
+    """The fixed-view videos [T, 3, H, W] that were not given."""
+    return [generated.frames[view] for view in torch.nonzero(~given.known.all(1)).flatten().tolist()]
 
 
-def unknown_columns(predicted: VideoGrid, grid: VideoGrid) -> list[Tensor]:
-    """The freeze-time videos [V, 3, H, W] that were predicted, without the given ones."""
-    return [predicted.frames[:, time] for time in torch.nonzero(~grid.known.all(0)).flatten().tolist()]
+def generated_columns(generated: VideoGrid, given: VideoGrid) -> list[Tensor]:
+    """The freeze-time videos [V, 3, H, W] that were not given."""
+    return [generated.frames[:, time] for time in torch.nonzero(~given.known.all(0)).flatten().tolist()]
 
 
 def percent(values: Sequence[float]) -> Float[Tensor, "N"]:

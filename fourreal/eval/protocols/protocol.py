@@ -1,4 +1,4 @@
-"""`Table`, what a table of a paper measures, and `Protocol`, how it is measured: methods, metrics, a score."""
+"""What a protocol is: scenes, methods that answer for each of them, metrics, and all settings that decide figures."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Reconstructor:
     """A reconstruction model, as the protocols need it.
 
     Attributes:
-        reconstruct: a complete grid to a scene and the cameras of its views, in the model's own world.
+        reconstruct: a complete grid to a scene and the cameras of its views, in the model's own world frame.
         target_cameras: (frames of the input views, frames of target views), all of one moment, to the targets'
-            cameras in that world.
-        aligned: (target cameras, input cameras, reconstructed input cameras) to the target cameras in the world of
-            the reconstruction, by the similarity from the second to the third.
+            cameras in that frame.
+        aligned: (target cameras, input cameras, the scene's input cameras) to the target cameras in the scene's
+            frame, by the similarity that takes the second onto the third.
         confidence: frames of one moment to the model's confidence of every pixel, where it has one.
     """
 
@@ -43,14 +43,13 @@ class Models:
     """What is evaluated.
 
     Attributes:
-        name: its name in tables.
-        identity: what distinguishes it from other models: hashes of weights, sampling steps, seed.
-        complete: the generator, if any.
-        reconstructor: the reconstruction model, if any.
-        baselines: names of baselines to compare with; None takes all that apply.
-        matcher: two frames to the matching confidence of the first one.
-        trained_on: size of the grids it was trained on, if known.
-        image_size: (height, width) the network was made for, if known.
+        name: as in tables.
+        identity: whatever distinguishes it from any other: hashes of weights, sampling steps, seed.
+        complete: the generator, where there is one.
+        reconstructor: the reconstruction model, where there is one.
+        baselines: names of the baselines to compare with; None takes all that can answer.
+        matcher: two frames to the first one's matching confidence, the user's own.
+        trained_on: grids of the first model's training, where they are known.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Models:
     baselines: tuple[str, ...] | None = None
     matcher: Callable[[Tensor, Tensor], Tensor] | None = None
     trained_on: GridShape | None = None
-    image_size: tuple[int, int] | None = None
 
     def generator(self, table: str) -> Completion:
         """The generator. Raises InputError where there is none."""
@@ -75,53 +73,39 @@ class Models:
         return self.reconstructor
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Qualitative:
-    """Pictures of one scene, as 8-bit sRGB.
-
-    Attributes:
-        worst: the scored cell with the lowest quality, as predicted; `worst_true` is the truth, if any.
-        cell: (view, time) of that cell.
-        frame: a frame with the image column marked that `slice` shows over time.
-        slice: one image column at every time, time to the right.
-    """
-
-    worst: UInt8[Tensor, "3 H W"]
-    worst_true: UInt8[Tensor, "3 H W"] | None
-    cell: tuple[int, int]
-    frame: UInt8[Tensor, "3 H W"]
-    slice: UInt8[Tensor, "3 H T"]
-    slice_true: UInt8[Tensor, "3 H T"] | None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SceneScore:
     """The figures of one method in one scene.
 
     Attributes:
         cells: by metric, one value per scored cell (or video, or scene); NaN where there was nothing to measure.
-        features: by pooled metric, feature vectors of the prediction.
+        features: by pooled metric, feature vectors of what was generated.
         references: by pooled metric, feature vectors of the truth, where the truth is the reference.
+        qualitative: pictures, 8-bit sRGB. `worst`: the scored cell of least quality. `frame`: a frame with the line
+            marked that `slice` [3, H, T] follows through time, time to the right. `worst_true`, `slice_true`: the
+            same of the truth, where there is one.
+        worst_cell: (view, time) of `worst`.
         unmeasured: by metric, why it has no value in this scene.
-        seconds: how long it took.
+        seconds: time to generate and measure.
     """
 
     cells: Mapping[str, Float[Tensor, "_"]]
     features: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
     references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
-    qualitative: Qualitative | None = None
+    qualitative: Mapping[str, UInt8[Tensor, "3 _ _"]] = field(default_factory=dict)
+    worst_cell: tuple[int, int] = (0, 0)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class PaperTable:
+class Table:
     """Figures as a paper prints them; None where it has none.
 
     Attributes:
         place: paper and table.
-        columns: names of this project's metrics that stand for the paper's columns.
-        remark: what keeps the figures from being compared one to one.
+        columns: names of this project's metrics that correspond to the paper's columns.
+        remark: why the figures do not compare one to one.
     """
 
     place: str
@@ -130,29 +114,38 @@ class PaperTable:
     remark: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Table:
-    """What a table measures, and what the paper prints in it.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Protocol:
+    """A table to be measured.
 
     Attributes:
         name: as on the command line.
         title: one line for the report.
         scenes: names, in order.
-        settings: what decides all figures: sizes, views, frames, seeds, given cells.
-        groups: subsets of the scenes that are also reported separately.
-        paper: figures as the papers print them.
-        notes: remarks for the report.
-
-    Raises:
-        InputError: there is no scene.
+        methods: who answers, the model first; for each, what else decides its figures.
+        baselines: the methods that the model is compared with.
+        metrics: the columns, computable or not.
+        absent: by metric, why it cannot be computed at all (missing weights, another project's network).
+        score: (scene, method) to the method's figures there.
+        settings: what decides all figures: sizes, views, times, seeds, given cells.
+        groups: subsets of the scenes that are reported separately too.
+        references: by pooled metric, features of a reference that is not the scenes' own truth.
+        paper: what the papers print.
+        notes: limits of the figures, for the report.
     """
 
     name: str
     title: str
     scenes: tuple[str, ...]
+    methods: Mapping[str, Mapping[str, Any]]
+    baselines: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    score: Callable[[str, str], SceneScore]
     settings: Mapping[str, Any]
+    absent: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    paper: tuple[PaperTable, ...] = ()
+    references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
+    paper: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -160,36 +153,15 @@ class Table:
             raise InputError(f"{self.name} has no scene to evaluate")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Protocol:
-    """How a table is measured.
-
-    Attributes:
-        methods: the methods to score, the model first; for each, what else decides its figures.
-        baselines: the methods that the model is compared with.
-        metrics: the columns, computable or not.
-        absent: by metric, why it cannot be computed at all (missing weights, another project's network).
-        score: (scene, method) to its figures.
-        references: by pooled metric, features of a reference that is not the scenes' own truth.
-    """
-
-    table: Table
-    methods: Mapping[str, Mapping[str, Any]]
-    baselines: tuple[str, ...]
-    metrics: tuple[Metric, ...]
-    score: Callable[[str, str], SceneScore]
-    absent: Mapping[str, str] = field(default_factory=dict)
-    references: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Extent:
-    """How much of a protocol to run. None takes the protocol's own value; the report names every other one.
+    """How much of a protocol to run, and with which networks. None means the protocol's own setting; the report says
+    what was changed.
 
     Attributes:
         scenes: only the first so many.
         size: (height, width) of the frames.
-        views, frames: rows and columns of the grids.
+        views, frames: size of the grids.
         perceptual: measure learned distances between pictures, which take most of the time.
         video_features: network of the Frechet distances of videos.
         cache: where features of videos are kept.
@@ -210,9 +182,8 @@ class Extent:
                 raise InputError(f"{name} must be at least 1; got {value}")
 
     def of(self, shape: GridShape) -> GridShape:
-        """A protocol's own grid shape with what is asked for instead."""
-        height, width = self.size or shape.image_size
-        return GridShape.of(self.views or shape.views, self.frames or shape.frames, (height, width))
+        """A protocol's own grid shape with the changes."""
+        return GridShape.of(self.views or shape.views, self.frames or shape.frames, self.size or shape.image_size)
 
     def first(self, scenes: Sequence[str]) -> tuple[str, ...]:
         """The scenes to run. Raises InputError when more are asked for than there are."""
@@ -222,4 +193,4 @@ class Extent:
 
 
 WHOLE = Extent()
-"""The whole protocol, unchanged."""
+"""A protocol with its own settings."""

@@ -24,7 +24,7 @@ def write_report(evaluation: Evaluation, out: Path, command: str = "") -> None:
     """Write `results.json` and `results.md` into a folder, each whole or not at all.
 
     Args:
-        command: what was typed, to be repeated.
+        command: the command line of this evaluation.
     """
     for name, text in (("results.json", _json(evaluation, command)), ("results.md", _markdown(evaluation, command))):
         with atomic_file(out / name) as partial:
@@ -38,7 +38,7 @@ def shown(score: Score, digits: int = 4) -> str:
     text = number(score.value, digits)
     if score.interval is None:
         return text
-    return f"{text} [{number(score.interval.low, digits)}, {number(score.interval.high, digits)}]"
+    return f"{text} [{', '.join(number(end, digits) for end in score.interval)}]"
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -55,16 +55,16 @@ def number(value: float, digits: int = 4) -> str:
 def _json(evaluation: Evaluation, command: str) -> str:
     protocol = evaluation.protocol
     document = {
-        "protocol": protocol.table.name,
-        "title": protocol.table.title,
+        "protocol": protocol.name,
+        "title": protocol.title,
         "command": command,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"fourreal": fourreal.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "model": evaluation.model,
         "methods": {method: dict(identity) for method, identity in protocol.methods.items()},
-        "settings": dict(protocol.table.settings),
+        "settings": dict(protocol.settings),
         "metrics": {m.name: {"better": m.better, "unit": m.unit, "pooled": m.pooled} for m in protocol.metrics},
-        "scenes": list(protocol.table.scenes),
+        "scenes": list(protocol.scenes),
         "scores": {method: _plain_scores(scores) for method, scores in evaluation.scores.items()},
         "groups": {
             group: {method: _plain_scores(scores) for method, scores in methods.items()}
@@ -86,16 +86,16 @@ def _json(evaluation: Evaluation, command: str) -> str:
         },
         "per_cell": {
             method: {
-                scene: {name: [_finite(v) for v in values.tolist()] for name, values in entry.cells.items()}
-                for scene, entry in scenes.items()
+                scene: {name: [_finite(v) for v in values.tolist()] for name, values in score.cells.items()}
+                for scene, score in scenes.items()
             }
             for method, scenes in evaluation.stored.items()
         },
         "paper": [
             {"place": t.place, "remark": t.remark, "columns": list(t.columns), "rows": [[n, *v] for n, v in t.rows]}
-            for t in protocol.table.paper
+            for t in protocol.paper
         ],
-        "notes": list(protocol.table.notes),
+        "notes": list(protocol.notes),
     }
     return json.dumps(document, indent=1, allow_nan=False, default=str, ensure_ascii=False) + "\n"
 
@@ -107,8 +107,7 @@ def _plain_scores(scores: Mapping[str, Score]) -> dict[str, Any]:
 def _plain(score: Score) -> dict[str, Any]:
     if isinstance(score, NotComputed):
         return {"not_computed": score.reason}
-    interval = score.interval
-    ends = None if interval is None else [_finite(interval.low), _finite(interval.high)]
+    ends = None if score.interval is None else [_finite(end) for end in score.interval]
     return {"value": _finite(score.value), "interval": ends, "samples": score.samples, "note": score.note}
 
 
@@ -122,17 +121,15 @@ def _finite(value: float) -> float | None:
 
 def _markdown(evaluation: Evaluation, command: str) -> str:
     protocol = evaluation.protocol
-    parts = [f"# {protocol.table.title}", ""]
+    parts = [f"# {protocol.title}", ""]
     if command:
         parts += ["```bash", command, "```", ""]
-    spread = (
-        "one gives no interval" if len(protocol.table.scenes) == 1 else "in brackets 95 % bootstrap intervals over them"
-    )
-    parts += [f"{_scenes(protocol.table.scenes)}; {spread}.", ""]
+    spread = "one gives no interval" if len(protocol.scenes) == 1 else "in brackets 95 % bootstrap intervals over them"
+    parts += [f"{_scenes(protocol.scenes)}; {spread}.", ""]
     parts += _table(evaluation, evaluation.scores, paper=True)
     parts += _margins(evaluation)
     for group, scores in evaluation.groups.items():
-        parts += ["", f"## {group[:1].upper()}{group[1:]}", "", f"{_scenes(protocol.table.groups[group])}.", ""]
+        parts += ["", f"## {group[:1].upper()}{group[1:]}", "", f"{_scenes(protocol.groups[group])}.", ""]
         parts += _table(evaluation, scores, paper=False)
     parts += _remarks(evaluation)
     return "\n".join(parts) + "\n"
@@ -151,7 +148,7 @@ def _table(evaluation: Evaluation, scores: Mapping[str, Mapping[str, Score]], *,
     for method, values in scores.items():
         name = f"**{method}**" if method == evaluation.model else method
         lines.append(_row(name, [shown(values[metric.name]) for metric in metrics]))
-    for table in evaluation.protocol.table.paper if paper else ():
+    for table in evaluation.protocol.paper if paper else ():
         for name, figures in table.rows:
             printed = dict(zip(table.columns, figures, strict=True))
             cells = ["" if (value := printed.get(m.name)) is None else f"{value:g}" for m in metrics]
@@ -178,15 +175,15 @@ def _margins(evaluation: Evaluation) -> list[str]:
 
 def _remarks(evaluation: Evaluation) -> list[str]:
     protocol = evaluation.protocol
-    remarks = [*protocol.table.notes, *(f"{t.place}: {t.remark}" for t in protocol.table.paper if t.remark)]
+    remarks = [*protocol.notes, *(f"{t.place}: {t.remark}" for t in protocol.paper if t.remark)]
     for metric in protocol.metrics:
         for method, scores in evaluation.scores.items():
             score = scores[metric.name]
             remark = score.note if isinstance(score, Measured) else score.reason
             if remark:
-                everybody = metric.name in protocol.absent
-                remarks.append(f"{metric.name}{'' if everybody else f', {method}'}: {remark}")
-                if everybody:
+                of_all = metric.name in protocol.absent
+                remarks.append(f"{metric.name}{'' if of_all else f', {method}'}: {remark}")
+                if of_all:
                     break
     if not remarks:
         return []

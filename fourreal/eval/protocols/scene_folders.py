@@ -1,4 +1,4 @@
-"""Finding the scenes of a benchmark in a data folder, and the parts of them that a protocol fixes."""
+"""The scenes of a benchmark in a data folder, and the parts of them that a protocol fixes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def require_scenes(data: str | os.PathLike[str], scenes: Sequence[str], what: st
 
 
 def narrowed(selection: Selection, extent: Extent) -> Selection:
-    """A protocol's selection with what the user changed: another size, or only the first views and times.
+    """A protocol's selection with what the user changed: another size, or only the first views and frames.
 
     Raises:
         InputError: more views or frames are asked for than the protocol has.
@@ -52,9 +52,9 @@ def narrowed(selection: Selection, extent: Extent) -> Selection:
     )
 
 
-def file_settings(data: Path, selection: Selection) -> dict[str, object]:
-    """The settings of a table whose scenes are read from files."""
-    return {"data": str(data), "views": selection.views, "times": selection.times, "image_size": selection.size}
+def selection_settings(folder: Path, selection: Selection) -> dict[str, object]:
+    """What decides the figures of such data."""
+    return {"data": str(folder), "views": selection.views, "times": selection.times, "image_size": selection.size}
 
 
 def changes(extent: Extent) -> tuple[str, ...]:

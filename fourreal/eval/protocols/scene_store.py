@@ -1,4 +1,4 @@
-"""Scores of single scenes on disk, so that an interrupted evaluation goes on where it stopped.
+"""Scores of single scenes on disk, so that an interrupted evaluation can continue.
 
     OUT/scenes/METHOD/SCENE.safetensors
 
@@ -17,9 +17,9 @@ from torch import Tensor
 
 import fourreal
 from fourreal.core.atomic import atomic_file
-from fourreal.eval.protocols.protocol import Protocol, Qualitative, SceneScore
+from fourreal.eval.protocols.protocol import Protocol, SceneScore
 
-_PARTS = ("cells", "features", "references")
+_PARTS = ("cells", "features", "references", "qualitative")
 
 
 class SceneStore:
@@ -29,7 +29,7 @@ class SceneStore:
         self.folder, self.protocol = out / "scenes", protocol
 
     def load(self, scene: str, method: str) -> SceneScore | None:
-        """What was measured before, if it still holds."""
+        """The score kept of an earlier evaluation, if everything that decides it is the same."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -40,30 +40,22 @@ class SceneStore:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dictionary
         except (OSError, SafetensorError, ValueError):
             return None
-        parts = {part: _under(part, tensors) for part in _PARTS}
-        pictures = _under("qualitative", tensors)
-        qualitative = None
-        if pictures:
-            optional = dict.fromkeys(_PICTURES) | pictures
-            qualitative = Qualitative(**optional, cell=tuple(record["cell"]))  # pyright: ignore[reportArgumentType]
-        return SceneScore(**parts, qualitative=qualitative, unmeasured=record["unmeasured"], seconds=record["seconds"])
+        return SceneScore(
+            **{part: _under(part, tensors) for part in _PARTS},
+            worst_cell=tuple(record["worst_cell"]),
+            unmeasured=record["unmeasured"],
+            seconds=record["seconds"],
+        )
 
     def save(self, scene: str, method: str, score: SceneScore) -> None:
         """Keep a score; it appears whole or not at all."""
         from safetensors.torch import save_file
 
-        tensors = {}
-        for part in _PARTS:
-            tensors |= {f"{part}/{name}": value for name, value in getattr(score, part).items()}
-        cell = None
-        if score.qualitative is not None:
-            cell = list(score.qualitative.cell)
-            pictures = {name: getattr(score.qualitative, name) for name in _PICTURES}
-            tensors |= {f"qualitative/{name}": picture for name, picture in pictures.items() if picture is not None}
+        tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(score, part).items()}
         record = {
             "fingerprint": self._fingerprint(scene, method),
             "seconds": score.seconds,
-            "cell": cell,
+            "worst_cell": score.worst_cell,
             "unmeasured": dict(score.unmeasured),
         }
         # Copies, because one set of features may serve two metrics and safetensors refuses shared memory.
@@ -78,16 +70,13 @@ class SceneStore:
         protocol = self.protocol
         decides = {
             "fourreal": fourreal.__version__,
-            "protocol": protocol.table.name,
-            "settings": dict(protocol.table.settings),
+            "protocol": protocol.name,
+            "settings": dict(protocol.settings),
             "method": dict(protocol.methods[method]),
             "metrics": [metric.name for metric in protocol.metrics if metric.name not in protocol.absent],
             "scene": scene,
         }
         return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
-
-
-_PICTURES = ("worst", "worst_true", "frame", "slice", "slice_true")
 
 
 def file_name(text: str) -> str:

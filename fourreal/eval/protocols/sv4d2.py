@@ -1,7 +1,7 @@
 """SV4D 2.0, Tables 1 to 4: objects from one fixed-view video, as grids and as 4D scenes.
 
-Only the first row is given: a video of the object from the front. The papers also condition on camera poses; a
-model that takes none has to guess where the other views are, which its figures include.
+Only the first row is given: a video of the object from the front. The papers condition on camera poses too; the figures
+of a model without poses include that it cannot know where the other views are.
 
 Source: SV4D 2.0, section 5.
 """
@@ -19,10 +19,10 @@ from fourreal.data.captures.capture import Selection
 from fourreal.data.captures.view_folders import read_view_folders
 from fourreal.eval.grid_scans import Scan
 from fourreal.eval.protocols import paper_numbers
-from fourreal.eval.protocols.completion import completion
-from fourreal.eval.protocols.novel_views import rendered
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, PaperTable, Protocol, Table
-from fourreal.eval.protocols.scene_folders import changes, file_settings, narrowed, require_scenes
+from fourreal.eval.protocols.completion import completion_protocol
+from fourreal.eval.protocols.novel_view import rendered
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, Table
+from fourreal.eval.protocols.scene_folders import changes, narrowed, require_scenes, selection_settings
 from fourreal.eval.protocols.v2_generation import OBJECT_SIZE, OBJECTS, TIMES
 
 CONSISTENT4D_OBJECTS = ("aurorus", "crocodile", "guppie", "monster", "pistol", "skull", "trump")
@@ -75,7 +75,7 @@ def sv4d2_table_4(data: str | os.PathLike[str], models: Models, extent: Extent =
 
 
 def as_4d(models: Models, table: str) -> Models:
-    """The generator followed by the reconstruction, as one model that completes grids; the renders are scored."""
+    """The generator followed by the reconstruction, as one model that completes grids: its renders count."""
     generate, model = models.generator(table), models.reconstruction(table)
 
     def complete(grid: VideoGrid) -> VideoGrid:
@@ -89,34 +89,38 @@ def as_4d(models: Models, table: str) -> Models:
     return replace(models, complete=complete)
 
 
-def _objaverse(data: str | os.PathLike[str], models: Models, extent: Extent, paper: PaperTable) -> Protocol:
+def _objaverse(data: str | os.PathLike[str], models: Models, extent: Extent, paper: Table) -> Protocol:
     scenes = extent.first(OBJECTS)
     folder = require_scenes(data, scenes, "rendered Objaverse objects")
     selection = narrowed(Selection(tuple(range(8)), TIMES, OBJECT_SIZE), extent)
-    return _protocol(_table(paper, scenes, folder, selection, extent), models, extent, selection, ALL_SCANS)
+    return _protocol(paper, scenes, folder, selection, models, extent, ALL_SCANS)
 
 
-def _consistent4d(data: str | os.PathLike[str], models: Models, extent: Extent, paper: PaperTable) -> Protocol:
+def _consistent4d(data: str | os.PathLike[str], models: Models, extent: Extent, paper: Table) -> Protocol:
     scenes = extent.first(CONSISTENT4D_OBJECTS)
     folder = require_scenes(data, scenes, "Consistent4D")
     selection = narrowed(Selection(CONSISTENT4D_VIEWS, TIMES, OBJECT_SIZE), extent)
-    return _protocol(_table(paper, scenes, folder, selection, extent), models, extent, selection, ("rows",))
+    return _protocol(paper, scenes, folder, selection, models, extent, ("rows",))
 
 
-def _table(paper: PaperTable, scenes: tuple[str, ...], folder: Path, selection: Selection, extent: Extent) -> Table:
-    return Table(
-        name=f"sv4d2-table-{paper.place.rsplit(' ', 1)[1]}",
-        title=f"{paper.place}: a fixed-view video given",
-        scenes=scenes,
-        settings=file_settings(folder, selection),
-        paper=(paper,),
-        notes=changes(extent),
+def _protocol(
+    paper: Table,
+    scenes: tuple[str, ...],
+    folder: Path,
+    selection: Selection,
+    models: Models,
+    extent: Extent,
+    scans: tuple[Scan, ...],
+) -> Protocol:
+    protocol = completion_protocol(
+        f"sv4d2-table-{paper.place.rsplit(' ', 1)[1]}",
+        scenes,
+        lambda scene: read_view_folders(folder / scene, selection=selection).grid,
+        models,
+        extent,
+        metrics=("LPIPS (AlexNet)", "ST-LPIPS (alex)", "CLIP-S", "PSNR", "SSIM", "MSE"),
+        given="row",
+        scans=scans,
+        settings=selection_settings(folder, selection),
     )
-
-
-def _protocol(table: Table, models: Models, extent: Extent, selection: Selection, scans: tuple[Scan, ...]) -> Protocol:
-    def read(scene: str) -> VideoGrid:
-        return read_view_folders(Path(table.settings["data"]) / scene, selection=selection).grid
-
-    metrics = ("LPIPS (AlexNet)", "ST-LPIPS (alex)", "CLIP-S", "PSNR", "SSIM", "MSE")
-    return completion(table, models, extent, read=read, given="row", metrics=metrics, scans=scans)
+    return replace(protocol, title=f"{paper.place}: a fixed-view video given", paper=(paper,), notes=changes(extent))

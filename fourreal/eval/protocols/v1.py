@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,18 +21,12 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.core.media import read_clip
 from fourreal.eval.cross_view import confidence_shares, matching_confidences
-from fourreal.eval.grid_frechet import video_features
+from fourreal.eval.feature_cache import video_features
 from fourreal.eval.grid_scans import given_videos
 from fourreal.eval.pair_metrics import clip_score
 from fourreal.eval.protocols import paper_numbers
 from fourreal.eval.protocols.feature_networks import image_network, video_network
-from fourreal.eval.protocols.prompted_pairs import (
-    pair_protocol,
-    pair_table,
-    percent,
-    unknown_columns,
-    unknown_rows,
-)
+from fourreal.eval.protocols.prompted_pairs import generated_columns, generated_rows, pair_protocol, percent
 from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, SceneScore
 from fourreal.eval.scores import Metric
 from fourreal.perception.clip_features import ClipFeatures
@@ -47,39 +42,43 @@ REAL = "real"
 def v1_table_1(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """FID, CLIP score, FVD against real videos and against the given videos, over time and over view.
 
-    Rows and columns that were given are left out of what is measured. VideoScore's three numbers are computed by its
+    Rows and columns that were given are not measured. VideoScore's three numbers are computed by its
     authors' own model only.
 
     Source: 4Real-Video, section 4.2, Table 1.
     """
-    size = extent.of(PAIR_SIZE)
-    distributions = _Distributions(extent, Path(data) / REAL, size)
-    title = "4Real-Video, Table 1: generated grids against the distribution of videos"
-    table = pair_table("v1-table-1", title, PAIRS, size, Path(data), extent)
-    metrics = (
-        Metric("FID", "lower", pooled=True),
-        Metric("CLIP score", "higher"),
-        *(Metric(f"{name}, {axis}", "lower", pooled=True) for name in ("FVD", "FVD-Test") for axis in _AXES),
-        *(Metric(f"{name}, {axis}", "higher") for name in VIDEO_SCORES for axis in _AXES),
-    )
-    return pair_protocol(
-        replace(table, paper=(paper_numbers.V1_TABLE_1,)),
+    distributions = _Distributions(extent, Path(data) / REAL)
+    protocol = pair_protocol(
+        "v1-table-1",
+        data,
         models,
-        size=size,
-        metrics=metrics,
+        extent,
+        count=PAIRS,
+        shape=PAIR_SIZE,
+        metrics=(
+            Metric("FID", "lower", pooled=True),
+            Metric("CLIP score", "higher"),
+            *(Metric(f"{name}, {axis}", "lower", pooled=True) for name in ("FVD", "FVD-Test") for axis in _AXES),
+            *(Metric(f"{name}, {axis}", "higher") for name in VIDEO_SCORES for axis in _AXES),
+        ),
         measure=distributions.measure,
+    )
+    return replace(
+        protocol,
+        title="4Real-Video, Table 1: generated grids against the distribution of videos",
         absent=distributions.absent,
         references=distributions.references,
+        paper=(paper_numbers.V1_TABLE_1,),
     )
 
 
-_AXES = ("time", "view")
+_AXES: dict[str, Literal["rows", "columns"]] = {"time": "rows", "view": "columns"}
 
 
 class _Distributions:
-    """Feature networks, features of the real videos, and the metrics of a grid."""
+    """Networks, features of real videos, and the figures of a grid by them."""
 
-    def __init__(self, extent: Extent, real: Path, size: GridShape) -> None:
+    def __init__(self, extent: Extent, real: Path) -> None:
         self.cache = extent.cache
         self.absent = {
             f"{name}, {axis}": "computed by VideoScore's own model only" for name in VIDEO_SCORES for axis in _AXES
@@ -91,7 +90,7 @@ class _Distributions:
             self.clip: ClipFeatures | None = ClipFeatures()
         except MissingWeights as missing:
             self.clip, self.absent["CLIP score"] = None, str(missing)
-        self._read_real(real, size)
+        self._read_real(real, extent.of(PAIR_SIZE))
 
     def _usable(self, network, names: tuple[str, ...]):
         if isinstance(network, MissingWeights):
@@ -113,34 +112,33 @@ class _Distributions:
         if self.images is not None:
             self.references["FID"] = torch.cat([self.images(clip) for clip in clips])
 
-    def measure(self, predicted: VideoGrid, grid: VideoGrid, prompt: str) -> SceneScore:
+    def measure(self, generated: VideoGrid, given: VideoGrid, prompt: str) -> SceneScore:
         cells: dict[str, Tensor] = {}
         features: dict[str, Tensor] = {}
         references: dict[str, Tensor] = {}
+        new_frames = generated.frames[~given.known]
         if self.clip is not None and prompt:
-            cells["CLIP score"] = clip_score(self.clip, predicted.frames[~grid.known], prompt)
-        videos = {"time": unknown_rows(predicted, grid), "view": unknown_columns(predicted, grid)}
+            cells["CLIP score"] = clip_score(self.clip, new_frames, prompt)
         if self.videos is not None:
-            given = {
-                "time": given_videos(grid, grid.known, "rows"),
-                "view": given_videos(grid, grid.known, "columns"),
-            }
-            for axis in _AXES:
-                found = video_features(videos[axis], self.videos, self.cache)
+            new = {"time": generated_rows(generated, given), "view": generated_columns(generated, given)}
+            for axis, scan in _AXES.items():
+                found = video_features(new[axis], self.videos, self.cache)
                 features[f"FVD-Test, {axis}"] = found
-                references[f"FVD-Test, {axis}"] = video_features(given[axis], self.videos, self.cache)
+                references[f"FVD-Test, {axis}"] = video_features(
+                    given_videos(given, given.known, scan), self.videos, self.cache
+                )
                 if f"FVD, {axis}" in self.references:
                     features[f"FVD, {axis}"] = found
         if self.images is not None and "FID" in self.references:
-            features["FID"] = self.images(predicted.frames[~grid.known])
+            features["FID"] = self.images(new_frames)
         return SceneScore(cells=cells, features=features, references=references)
 
 
 def v1_table_2(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
-    """Shares of pixels that match between neighbouring views, and of pixels with a confident reconstruction.
+    """Shares of pixels that match between neighbouring views, and of which a reconstruction is confident.
 
-    The paper uses GIM and Dust3R; here it is the user's matcher (in Python, `Models.matcher`) and the confidence of the
-    given reconstruction model. Freeze-time videos that were given are left out.
+    The paper uses GIM and Dust3R; here the user's matcher (in Python, `Models.matcher`) and the confidence of the
+    reconstruction model that is given. Freeze-time videos that were given are left out.
 
     Source: 4Real-Video, section 4.2, Table 2.
 
@@ -159,21 +157,27 @@ def v1_table_2(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     if confidence is None:
         absent |= dict.fromkeys(sure, "needs a reconstruction model; none was given")
 
-    def measure(predicted: VideoGrid, grid: VideoGrid, prompt: str) -> SceneScore:
+    def measure(generated: VideoGrid, given: VideoGrid, prompt: str) -> SceneScore:
         cells: dict[str, Tensor] = {}
         if matcher is not None:
-            times = torch.nonzero(~grid.known.all(0)).flatten().tolist()
-            shares = confidence_shares(matching_confidences(predicted.select(times=times), matcher), MATCHING)
+            times = torch.nonzero(~given.known.all(0)).flatten().tolist()
+            shares = confidence_shares(matching_confidences(generated.select(times=times), matcher), MATCHING)
             cells |= {name: percent([shares[t]]) for name, t in zip(matching, MATCHING, strict=True)}
         if confidence is not None:
-            maps = [view for column in unknown_columns(predicted, grid) for view in confidence(column)]
+            maps = [view for column in generated_columns(generated, given) for view in confidence(column)]
             shares = confidence_shares(maps, CONFIDENCE)
             cells |= {name: percent([shares[t]]) for name, t in zip(sure, CONFIDENCE, strict=True)}
         return SceneScore(cells=cells)
 
-    size = extent.of(PAIR_SIZE)
+    protocol = pair_protocol(
+        "v1-table-2",
+        data,
+        models,
+        extent,
+        count=PAIRS,
+        shape=PAIR_SIZE,
+        metrics=tuple(Metric(name, "higher", "%") for name in (*matching, *sure)),
+        measure=measure,
+    )
     title = "4Real-Video, Table 2: agreement between the views of generated grids"
-    table = pair_table("v1-table-2", title, PAIRS, size, Path(data), extent)
-    metrics = tuple(Metric(name, "higher", unit="%") for name in (*matching, *sure))
-    table = replace(table, paper=(paper_numbers.V1_TABLE_2,))
-    return pair_protocol(table, models, size=size, metrics=metrics, measure=measure, absent=absent)
+    return replace(protocol, title=title, absent=absent, paper=(paper_numbers.V1_TABLE_2,))

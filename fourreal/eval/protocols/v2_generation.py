@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
 from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
@@ -16,11 +15,11 @@ from fourreal.data.captures.nvidia_dynamic import read_nvidia_dynamic
 from fourreal.data.captures.view_folders import read_view_folders
 from fourreal.eval.cross_view import cross_view_warping_error
 from fourreal.eval.protocols import paper_numbers
-from fourreal.eval.protocols.completion import completion
-from fourreal.eval.protocols.novel_views import rendered
-from fourreal.eval.protocols.prompted_pairs import pair_protocol, pair_table, percent, unknown_rows
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, SceneScore, Table
-from fourreal.eval.protocols.scene_folders import changes, file_settings, narrowed, require_scenes
+from fourreal.eval.protocols.completion import completion_protocol
+from fourreal.eval.protocols.novel_view import rendered
+from fourreal.eval.protocols.prompted_pairs import generated_rows, pair_protocol, percent
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, Reconstructor, SceneScore
+from fourreal.eval.protocols.scene_folders import changes, narrowed, require_scenes, selection_settings
 from fourreal.eval.scores import Metric, NotComputed
 from fourreal.eval.temporal import feature_consistency, motion_smoothness, temporal_flickering
 from fourreal.perception.clip_features import ClipFeatures
@@ -55,20 +54,19 @@ def v2_table_2_nvidia(data: str | os.PathLike[str], models: Models, extent: Exte
     """
     selection = narrowed(Selection(NVIDIA_VIEWS, TIMES, SCENE_SIZE), extent)
     scenes = extent.first(NVIDIA_SCENES)
-    data = require_scenes(data, scenes, "NVIDIA Dynamic Scenes")
+    folder = require_scenes(data, scenes, "NVIDIA Dynamic Scenes")
 
-    def read(scene: str) -> VideoGrid:
-        return read_nvidia_dynamic(data / scene, selection).grid
-
-    table = Table(
-        name="v2-table-2-nvidia",
-        title="4Real-Video-V2, Table 2, NVIDIA Dynamic Scenes: first row and first column given",
-        scenes=scenes,
-        settings=file_settings(data, selection),
-        paper=(paper_numbers.V2_TABLE_2_NVIDIA,),
-        notes=changes(extent),
+    protocol = completion_protocol(
+        "v2-table-2-nvidia",
+        scenes,
+        lambda scene: read_nvidia_dynamic(folder / scene, selection).grid,
+        models,
+        extent,
+        metrics=METRICS,
+        settings=selection_settings(folder, selection),
     )
-    return completion(table, models, extent, read=read, given="cross", metrics=METRICS)
+    title = "4Real-Video-V2, Table 2, NVIDIA Dynamic Scenes: first row and first column given"
+    return replace(protocol, title=title, paper=(paper_numbers.V2_TABLE_2_NVIDIA,), notes=changes(extent))
 
 
 def v2_table_2_objaverse(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -84,40 +82,38 @@ def v2_table_2_objaverse(data: str | os.PathLike[str], models: Models, extent: E
     """
     selection = narrowed(Selection(tuple(range(8)), TIMES, OBJECT_SIZE), extent)
     scenes = extent.first(OBJECTS)
-    data = require_scenes(data, scenes, "rendered Objaverse objects")
+    folder = require_scenes(data, scenes, "rendered Objaverse objects")
 
-    def read(scene: str) -> VideoGrid:
-        return read_view_folders(data / scene, selection=selection).grid
-
-    table = Table(
-        name="v2-table-2-objaverse",
-        title="4Real-Video-V2, Table 2, Objaverse: first row and first column given",
-        scenes=scenes,
-        settings=file_settings(data, selection),
-        paper=(paper_numbers.V2_TABLE_2_OBJAVERSE,),
-        notes=changes(extent),
+    protocol = completion_protocol(
+        "v2-table-2-objaverse",
+        scenes,
+        lambda scene: read_view_folders(folder / scene, selection=selection).grid,
+        models,
+        extent,
+        metrics=METRICS,
+        settings=selection_settings(folder, selection),
     )
-    return completion(table, models, extent, read=read, given="cross", metrics=METRICS)
+    title = "4Real-Video-V2, Table 2, Objaverse: first row and first column given"
+    return replace(protocol, title=title, paper=(paper_numbers.V2_TABLE_2_OBJAVERSE,), notes=changes(extent))
 
 
 def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
-    """How the fixed-view videos of generated grids hold together over time, and the views among each other.
+    """Consistency of the fixed-view videos of generated grids over time, and of the views with each other.
 
     The paper's 30 pairs of generated videos are not published. Fixed here: folders 000 to 029, 8 views x 29 frames of
     288 x 512. Rows that were given are left out; figures are percentages, as in the paper. MEt3R and the imaging
     quality are computed by their authors' own code only. With a reconstruction model, the cross-view warping error by
-    its depth and cameras is reported instead of MEt3R, under its own name.
+    its depth and cameras takes the place of MEt3R, under its own name.
 
     Args:
         data: see `prompted_pairs`.
 
     Source: 4Real-Video-V2, section 4.1, Table 3.
     """
-    size = extent.of(PAIR_SIZE)
     networks: dict[str, ImageFeatures] = {}
     absent = {
         "MEt3R": "computed by its authors' code only (Asim et al., 2024)",
-        "motion smoothness (AMT-S)": "needs VBench's interpolation network; see motion smoothness (flow)",
+        "motion smoothness (AMT-S)": "needs VBench's interpolation network; reported with flow instead",
         "imaging quality": "needs VBench's quality network (MUSIQ)",
     }
     for name, load in (("subject consistency", DinoFeatures), ("background consistency", ClipFeatures)):
@@ -128,8 +124,8 @@ def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     if models.reconstructor is None:
         absent["cross-view warping error"] = "needs a reconstruction model for depth and cameras; none was given"
 
-    def measure(predicted: VideoGrid, grid: VideoGrid, prompt: str) -> SceneScore:
-        rows = unknown_rows(predicted, grid)
+    def measure(generated: VideoGrid, given: VideoGrid, prompt: str) -> SceneScore:
+        rows = generated_rows(generated, given)
         cells = {
             "temporal flickering": percent([temporal_flickering(row) for row in rows]),
             "motion smoothness (flow)": percent([motion_smoothness(row) for row in rows]),
@@ -138,33 +134,39 @@ def v2_table_3(data: str | os.PathLike[str], models: Models, extent: Extent = WH
             cells[name] = percent([feature_consistency(row, network) for row in rows])
         unmeasured: dict[str, str] = {}
         if models.reconstructor is not None:
-            error = _warping_error(predicted, models)
+            error = _warping_error(generated, models.reconstructor)
             if isinstance(error, NotComputed):
                 unmeasured["cross-view warping error"] = error.reason
             else:
                 cells["cross-view warping error"] = percent([error[0]])
         return SceneScore(cells=cells, unmeasured=unmeasured)
 
-    title = "4Real-Video-V2, Table 3: quality of generated grids over views and over time"
-    table = pair_table("v2-table-3", title, PAIRS, size, Path(data), extent)
-    metrics = (
-        Metric("MEt3R", "lower"),
-        Metric("cross-view warping error", "lower", unit="%"),
-        Metric("temporal flickering", "higher", unit="%"),
-        Metric("motion smoothness (AMT-S)", "higher", unit="%"),
-        Metric("motion smoothness (flow)", "higher", unit="%"),
-        Metric("subject consistency", "higher", unit="%"),
-        Metric("background consistency", "higher", unit="%"),
-        Metric("imaging quality", "higher"),
+    protocol = pair_protocol(
+        "v2-table-3",
+        data,
+        models,
+        extent,
+        count=PAIRS,
+        shape=PAIR_SIZE,
+        metrics=(
+            Metric("MEt3R", "lower"),
+            Metric("cross-view warping error", "lower", "%"),
+            Metric("temporal flickering", "higher", "%"),
+            Metric("motion smoothness (AMT-S)", "higher", "%"),
+            Metric("motion smoothness (flow)", "higher", "%"),
+            Metric("subject consistency", "higher", "%"),
+            Metric("background consistency", "higher", "%"),
+            Metric("imaging quality", "higher"),
+        ),
+        measure=measure,
     )
-    table = replace(table, paper=(paper_numbers.V2_TABLE_3,))
-    return pair_protocol(table, models, size=size, metrics=metrics, measure=measure, absent=absent)
+    title = "4Real-Video-V2, Table 3: quality of generated grids over views and over time"
+    return replace(protocol, title=title, absent=absent, paper=(paper_numbers.V2_TABLE_3,))
 
 
-def _warping_error(predicted: VideoGrid, models: Models) -> tuple[float, float] | NotComputed:
+def _warping_error(generated: VideoGrid, model: Reconstructor) -> tuple[float, float] | NotComputed:
     """By the depth and the cameras that the reconstruction model finds in the grid itself."""
-    assert models.reconstructor is not None
-    grid = VideoGrid.complete(predicted.frames, predicted.seconds)
-    scene = models.reconstructor.reconstruct(grid)
+    grid = VideoGrid.complete(generated.frames, generated.seconds)
+    scene = model.reconstruct(grid)
     _, depth, _ = rendered(scene, scene.cameras, grid, grid.seconds)
     return cross_view_warping_error(VideoGrid.complete(grid.frames, grid.seconds, scene.cameras), depth)

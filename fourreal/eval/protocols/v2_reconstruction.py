@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from fourreal.core.errors import InputError
@@ -20,9 +21,9 @@ from fourreal.data.captures.colmap import read_colmap, read_colmap_model
 from fourreal.data.captures.llff import read_llff, read_neural_3d_video
 from fourreal.data.captures.nvidia_dynamic import read_nvidia_dynamic
 from fourreal.eval.protocols import paper_numbers
-from fourreal.eval.protocols.novel_views import novel_views
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, Table
-from fourreal.eval.protocols.scene_folders import changes, file_settings, narrowed, require_scenes
+from fourreal.eval.protocols.novel_view import novel_view_protocol
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol
+from fourreal.eval.protocols.scene_folders import changes, narrowed, require_scenes, selection_settings
 from fourreal.eval.protocols.v2_generation import NVIDIA_HELD_OUT, NVIDIA_SCENES, NVIDIA_VIEWS, SCENE_SIZE, TIMES
 
 LLFF_SCENES = ("fern", "flower", "fortress", "horns", "leaves", "orchids", "room", "trex")
@@ -52,10 +53,10 @@ def v2_table_6_llff(data: str | os.PathLike[str], models: Models, extent: Extent
     def count(folder: Path) -> int:
         return sum(path.suffix.lower() in IMAGE_SUFFIXES for path in (folder / "images").glob("*"))
 
-    def read_views(folder: Path, selection: Selection) -> VideoGrid:
+    def read(folder: Path, selection: Selection) -> VideoGrid:
         return read_llff(folder, selection).grid
 
-    return _static("llff", "LLFF", LLFF_SCENES, data, models, extent, count=count, read_views=read_views)
+    return _static("llff", "LLFF", LLFF_SCENES, data, models, extent, count, read)
 
 
 def v2_table_6_tanks(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -73,10 +74,10 @@ def v2_table_6_tanks(data: str | os.PathLike[str], models: Models, extent: Exten
     def count(folder: Path) -> int:
         return len(read_colmap_model(folder / "sparse" / "0")[0])
 
-    def read_views(folder: Path, selection: Selection) -> VideoGrid:
+    def read(folder: Path, selection: Selection) -> VideoGrid:
         return read_colmap(folder, selection).grid
 
-    return _static("tanks", "Tanks & Temples", TANKS_SCENES, data, models, extent, count=count, read_views=read_views)
+    return _static("tanks", "Tanks & Temples", TANKS_SCENES, data, models, extent, count, read)
 
 
 def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
@@ -96,32 +97,29 @@ def v2_table_7(data: str | os.PathLike[str], models: Models, extent: Extent = WH
     base = narrowed(Selection(None, DYNAMIC_TIMES, DYNAMIC_SIZE), extent)
     inputs = extent.views or INPUTS
 
-    def read(scene: str) -> tuple[VideoGrid, VideoGrid]:
+    def read(scene: str) -> VideoGrid:
         folder = data / scene
         views = len(list(folder.glob("cam*.mp4")))
         _require_views(folder, views, inputs + 1)
         shown = linspace_indices(views, inputs)
         hidden = [view for view in range(views) if view not in shown]
-        grid = read_neural_3d_video(folder, Selection((*shown, *hidden), base.times, base.size)).grid
-        return _split(grid, inputs)
+        return read_neural_3d_video(folder, Selection((*shown, *hidden), base.times, base.size)).grid
 
-    table = Table(
-        name="v2-table-7",
-        title=f"4Real-Video-V2, Table 7, Neural 3D Video: {inputs} input views, all others are targets",
-        scenes=scenes,
-        settings={"data": str(data), "inputs": inputs, "times": base.times, "image_size": base.size},
+    settings = {"data": str(data), "inputs": inputs, "times": base.times, "image_size": base.size}
+    return replace(
+        novel_view_protocol("v2-table-7", scenes, read, models, extent, inputs=inputs, settings=settings),
+        title=f"4Real-Video-V2, Table 7, Neural 3D Video: {inputs} views in, all others rendered",
         paper=(paper_numbers.V2_TABLE_7,),
         notes=changes(extent),
     )
-    return novel_views(table, models, extent, read=read)
 
 
 def v2_table_s6(data: str | os.PathLike[str], models: Models, extent: Extent = WHOLE) -> Protocol:
     """The whole pipeline: a grid generated from one row and one column, reconstructed, seen from held-out views.
 
     Views 1, 4, 7 and 10 are held out at every time, as in the paper; the other 8 make the grid. Times and size as in
-    Table 2. The reconstruction from the true grid is also scored; the difference is the error of the generation. Of
-    the paper's three rows this is the feed-forward one; the two optimised ones are not run here.
+    Table 2. The reconstruction from the true grid is reported too: the difference is what generation costs. Of the
+    paper's three rows this is the feed-forward one; the two optimised ones are not run here.
 
     Args:
         data: DATA/Balloon1 and so on, in the layout of `read_nvidia_dynamic`.
@@ -129,24 +127,26 @@ def v2_table_s6(data: str | os.PathLike[str], models: Models, extent: Extent = W
     Source: 4Real-Video-V2, appendix C, "System diagnosis", Table S6.
     """
     scenes = extent.first(NVIDIA_SCENES)
-    data = require_scenes(data, scenes, "NVIDIA Dynamic Scenes")
+    folder = require_scenes(data, scenes, "NVIDIA Dynamic Scenes")
     shown = narrowed(Selection(NVIDIA_VIEWS, TIMES, SCENE_SIZE), extent)
     assert shown.views is not None
-    hidden = Selection((*shown.views, *NVIDIA_HELD_OUT), shown.times, shown.size)
-
-    def read(scene: str) -> tuple[VideoGrid, VideoGrid]:
-        grid = read_nvidia_dynamic(data / scene, hidden).grid
-        return _split(grid, grid.num_views - len(NVIDIA_HELD_OUT))
-
-    table = Table(
-        name="v2-table-s6",
-        title="4Real-Video-V2, Table S6, NVIDIA Dynamic Scenes: generated, reconstructed, seen from held-out views",
-        scenes=scenes,
-        settings={**file_settings(data, shown), "targets": NVIDIA_HELD_OUT},
+    all_views = Selection((*shown.views, *NVIDIA_HELD_OUT), shown.times, shown.size)
+    protocol = novel_view_protocol(
+        "v2-table-s6",
+        scenes,
+        lambda scene: read_nvidia_dynamic(folder / scene, all_views).grid,
+        models,
+        extent,
+        inputs=len(shown.views),
+        generated=True,
+        settings={**selection_settings(folder, shown), "targets": NVIDIA_HELD_OUT},
+    )
+    return replace(
+        protocol,
+        title="4Real-Video-V2, Table S6, NVIDIA Dynamic Scenes: grid generated, reconstructed, held-out views",
         paper=(paper_numbers.V2_TABLE_S6,),
         notes=changes(extent),
     )
-    return novel_views(table, models, extent, read=read, given="cross")
 
 
 def _static(
@@ -156,36 +156,31 @@ def _static(
     data: str | os.PathLike[str],
     models: Models,
     extent: Extent,
-    *,
     count: Callable[[Path], int],
-    read_views: Callable[[Path, Selection], VideoGrid],
+    read: Callable[[Path, Selection], VideoGrid],
 ) -> Protocol:
     scenes = extent.first(names)
     folder = require_scenes(data, scenes, dataset)
     inputs, size = extent.views or INPUTS, extent.size or STATIC_SIZE
 
-    def read(scene: str) -> tuple[VideoGrid, VideoGrid]:
+    def read_scene(scene: str) -> VideoGrid:
         views = count(folder / scene)
         hidden = list(range(0, views, HELD_OUT_EVERY))
         others = [view for view in range(views) if view not in hidden]
         _require_views(folder / scene, len(others), inputs)
         shown = [others[place] for place in linspace_indices(len(others), inputs)]
-        return _split(read_views(folder / scene, Selection((*shown, *hidden), None, size)), inputs)
+        return read(folder / scene, Selection((*shown, *hidden), None, size))
 
-    table = Table(
-        name=f"v2-table-6-{key}",
-        title=f"4Real-Video-V2, Table 6, {dataset}: {inputs} input photos, every eighth photo is a target",
-        scenes=scenes,
-        settings={"data": str(folder), "inputs": inputs, "image_size": size},
+    settings = {"data": str(folder), "inputs": inputs, "image_size": size}
+    protocol = novel_view_protocol(
+        f"v2-table-6-{key}", scenes, read_scene, models, extent, inputs=inputs, settings=settings
+    )
+    return replace(
+        protocol,
+        title=f"4Real-Video-V2, Table 6, {dataset}: {inputs} photos in, every eighth rendered",
         paper=paper_numbers.v2_table_6(dataset, inputs),
         notes=() if extent.views in (4, 16) and not (extent.scenes or extent.size) else changes(extent),
     )
-    return novel_views(table, models, extent, read=read)
-
-
-def _split(grid: VideoGrid, inputs: int) -> tuple[VideoGrid, VideoGrid]:
-    """The first rows as inputs, the others as targets."""
-    return grid.select(views=range(inputs)), grid.select(views=range(inputs, grid.num_views))
 
 
 def _require_views(folder: Path, found: int, needed: int) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,10 +21,10 @@ from fourreal.data.sample import GridSample
 from fourreal.data.worlds import HELD_OUT_SEEDS, WorldConfig, make_world, render_world
 from fourreal.eval.grid_pair import GridPair
 from fourreal.eval.image_metrics import MOVING_THRESHOLD
-from fourreal.eval.protocols.completion import completion, pair_metrics
-from fourreal.eval.protocols.novel_views import NEAREST, nearest_inputs, rendered
+from fourreal.eval.protocols.completion import completion_protocol
+from fourreal.eval.protocols.novel_view import NEAREST, nearest_inputs, rendered
 from fourreal.eval.protocols.pair_scores import PairScores
-from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, SceneScore, Table
+from fourreal.eval.protocols.protocol import WHOLE, Extent, Models, Protocol, SceneScore
 from fourreal.eval.scores import Metric
 
 SCENES = 64
@@ -46,7 +45,7 @@ def middle_arc_deg(worlds: WorldConfig) -> float:
     return sum(worlds.arc_deg) / 2
 
 
-def worlds(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) -> Protocol:
+def worlds(held_out: WorldConfig, models: Models, extent: Extent = WHOLE) -> Protocol:
     """Completing the grids of 64 held-out worlds from their first row and first column.
 
     Worlds have the seeds 900000 to 900063; even ones draw their camera arc from the lower half of the range, odd
@@ -57,38 +56,34 @@ def worlds(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) -> Pro
     """
     scenes, groups = _scenes(held_out, extent)
     size = held_out.image_size
-    table = Table(
-        name="worlds",
-        title=f"Held-out worlds: {held_out.views} views x {held_out.frames} frames of {size[1]} x {size[0]}, first row "
-        "and first column given",
-        scenes=scenes,
-        settings={
-            **to_dict(held_out.shape),
-            "first_seed": HELD_OUT_SEEDS,
-            "moving_threshold": MOVING_THRESHOLD,
-        },
-        groups=groups,
+    protocol = completion_protocol(
+        "worlds",
+        scenes,
+        lambda scene: held_out_sample(held_out, scenes.index(scene)).grid,
+        models,
+        extent,
+        metrics=("PSNR", "PSNR (moving)", "SSIM", "ST-LPIPS (alex)"),
+        settings={**to_dict(held_out.shape), "first_seed": HELD_OUT_SEEDS, "moving_threshold": MOVING_THRESHOLD},
     )
+    title = (
+        f"Held-out worlds: {held_out.views} views x {held_out.frames} frames of {size[1]} x {size[0]}, first row and "
+        "first column given"
+    )
+    return replace(protocol, title=title, groups=groups)
 
-    def read(scene: str) -> VideoGrid:
-        return held_out_sample(held_out, scenes.index(scene)).grid
 
-    metrics = ("PSNR", "PSNR (moving)", "SSIM", "ST-LPIPS (alex)")
-    return completion(table, models, extent, read=read, given="cross", metrics=metrics)
-
-
-def worlds_recon(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) -> Protocol:
+def worlds_recon(held_out: WorldConfig, models: Models, extent: Extent = WHOLE) -> Protocol:
     """Reconstructing held-out worlds from 4 of 8 views at 4 times, rendered from the 4 views in between.
 
-    Target cameras are the true ones, aligned with the reconstruction by the similarity between the true and the
-    reconstructed **input** cameras, so no target is used. The baseline is the nearest input view. Also reported: the
-    median over pairs of input views of the error of their relative rotation, and the mean relative error of the depth
-    rendered in the input views, after scaling by the ratio of medians, over pixels that have a true depth and whose
-    rendered opacity is above one half.
+    Target cameras are the true ones, aligned to the reconstruction by the similarity between the true and the
+    reconstructed **input** cameras, so no target is used. The baseline is the nearest input view. Other metrics than
+    those of the pictures: the median over pairs of input views of the error of their relative rotation, and the mean
+    relative error of the depth rendered in the input views, after scaling by the ratio of medians, over pixels that
+    have a true depth and that the scene covers by half.
 
-    A similarity cannot correct a wrong focal length: the scene is then deeper or flatter than the true one, agrees
-    with its own cameras, and appears too large or too small in the true ones. So a second row renders with cameras
-    whose focal length is also scaled to the reconstruction's, by the median ratio over the input views.
+    No similarity corrects a wrong focal length: the scene is then deeper or flatter than the true one, fits its own
+    cameras, and appears too large or too small through the true ones. A second row therefore renders with cameras
+    whose focal length is scaled to the reconstruction's, by the median ratio over the input views.
 
     Raises:
         InputError: there is no reconstruction model.
@@ -97,59 +92,54 @@ def worlds_recon(models: Models, held_out: WorldConfig, extent: Extent = WHOLE) 
     refocused = f"{models.name}, focal length fitted"
     held_out = replace(held_out, views=len(INPUT_VIEWS) + len(TARGET_VIEWS), frames=RECON_FRAMES, fps=RECON_FPS)
     scenes, groups = _scenes(held_out, extent)
-    scores = PairScores(pair_metrics(("PSNR", "SSIM", "ST-LPIPS (alex)"), extent))
-    cached = lru_cache(maxsize=1)(partial(held_out_sample, held_out))
+    pair_scores = PairScores(("PSNR", "SSIM", "ST-LPIPS (alex)"), extent)
+    read_once = lru_cache(maxsize=1)(partial(held_out_sample, held_out))
 
     @lru_cache(maxsize=1)
-    def reconstruction_of(number: int) -> GaussianSequence:
-        inputs = cached(number).grid.select(views=INPUT_VIEWS)
+    def reconstructed(number: int) -> GaussianSequence:
+        inputs = read_once(number).grid.select(views=INPUT_VIEWS)
         return model.reconstruct(VideoGrid.complete(inputs.frames, inputs.seconds))
 
     def score(scene: str, method: str) -> SceneScore:
-        sample = cached(scenes.index(scene))
+        sample = read_once(scenes.index(scene))
         inputs, targets = sample.grid.select(views=INPUT_VIEWS), sample.grid.select(views=TARGET_VIEWS)
-        none = known_pattern("none", *targets.known.shape)
+        nothing = known_pattern("none", *targets.known.shape)
         assert inputs.cameras is not None
         assert targets.cameras is not None
         if method == NEAREST:
-            return scores.score(
-                GridPair(scene=scene, generated=nearest_inputs(inputs, targets), truth=targets, given=none)
-            )
-        predicted = reconstruction_of(scenes.index(scene))
-        cameras = model.aligned(targets.cameras, inputs.cameras, predicted.cameras)
+            return pair_scores.score(GridPair(scene, nearest_inputs(inputs, targets), targets, nothing))
+        built = reconstructed(scenes.index(scene))
+        cameras = model.aligned(targets.cameras, inputs.cameras, built.cameras)
         if method == refocused:
-            cameras = magnified(cameras, focal_ratio(predicted.cameras, inputs.cameras))
-        views, _, _ = rendered(predicted, cameras, inputs, targets.seconds)
-        _, depth, alpha = rendered(predicted, predicted.cameras, inputs, inputs.seconds)
+            cameras = magnified(cameras, focal_ratio(built.cameras, inputs.cameras))
+        views, _, _ = rendered(built, cameras, inputs, targets.seconds)
+        _, depth, alpha = rendered(built, built.cameras, inputs, inputs.seconds)
         extras = {
-            ROTATION: median_rotation_error_deg(predicted.cameras, inputs.cameras),
+            ROTATION: median_rotation_error_deg(built.cameras, inputs.cameras),
             DEPTH: depth_abs_rel(depth, alpha, sample.depth[list(INPUT_VIEWS)]),
-            FOCAL: 100 * abs(focal_ratio(predicted.cameras, inputs.cameras) - 1),
+            FOCAL: 100 * abs(focal_ratio(built.cameras, inputs.cameras) - 1),
         }
-        return scores.score(GridPair(scene=scene, generated=views, truth=targets, given=none), extras)
+        return pair_scores.score(GridPair(scene, views, targets, nothing), extras)
 
     size = held_out.image_size
-    settings: dict[str, Any] = {**to_dict(held_out.shape), "inputs": list(INPUT_VIEWS), "targets": list(TARGET_VIEWS)}
-    table = Table(
+    extra_metrics = (Metric(ROTATION, "lower", "degrees"), Metric(DEPTH, "lower"), Metric(FOCAL, "lower", "percent"))
+    return Protocol(
         name="worlds-recon",
         title=f"Held-out worlds reconstructed from {len(INPUT_VIEWS)} views at {RECON_FRAMES} times of {size[1]} x "
-        f"{size[0]}, rendered from {len(TARGET_VIEWS)} other views between them",
+        f"{size[0]}, seen from {len(TARGET_VIEWS)} unseen views between them",
         scenes=scenes,
-        settings={**settings, "first_seed": HELD_OUT_SEEDS},
-        groups=groups,
-    )
-    return Protocol(
-        table=table,
         methods={models.name: models.identity, refocused: {"same as": models.name}, NEAREST: {}},
         baselines=(NEAREST,),
-        metrics=(
-            *scores.metrics,
-            Metric(ROTATION, "lower", unit="degrees"),
-            Metric(DEPTH, "lower"),
-            Metric(FOCAL, "lower", unit="percent"),
-        ),
+        metrics=(*pair_scores.metrics, *extra_metrics),
         score=score,
-        absent=scores.absent,
+        settings={
+            **to_dict(held_out.shape),
+            "inputs": list(INPUT_VIEWS),
+            "targets": list(TARGET_VIEWS),
+            "first_seed": HELD_OUT_SEEDS,
+        },
+        absent=pair_scores.absent,
+        groups=groups,
     )
 
 
@@ -176,7 +166,7 @@ def median_rotation_error_deg(predicted: Cameras, true: Cameras) -> float:
 def depth_abs_rel(
     predicted: Float[Tensor, "V T H W"], alpha: Float[Tensor, "V T H W"], true: Float[Tensor, "V T H W"]
 ) -> float:
-    """Mean of |predicted - true| / true after bringing the medians together; NaN where no pixel has both depths."""
+    """Mean of |predicted - true| / true after scaling to equal medians; NaN where no pixel has both depths."""
     valid = torch.isfinite(true) & (true > 0) & (alpha > 0.5) & (predicted > 0)
     if not bool(valid.any()):
         return float("nan")
