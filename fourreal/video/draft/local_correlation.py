@@ -40,24 +40,24 @@ def local_correlation(
 
 class _LocalCorrelation(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, first: Tensor, second: Tensor, flow: Tensor, radius: int) -> Tensor:
+    def forward(ctx: Any, first: Tensor, second: Tensor, flow: Tensor, radius: int) -> Tensor:
         a, b, where = _pixels_last(first), _pixels_last(second), _pixels_last(flow)
         count, height, width, _ = a.shape
         out = torch.empty(count, height, width, (2 * radius + 1) ** 2)
         with kernels():
             _correlate(a.numpy(), b.numpy(), where.numpy(), radius, out.numpy())
-        context.save_for_backward(a, b, where)
-        context.radius = radius
+        ctx.save_for_backward(a, b, where)
+        ctx.radius = radius
         return out.permute(0, 3, 1, 2).to(first.device)
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        a, b, where = context.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        a, b, where = ctx.saved_tensors
         to_a, to_b = torch.zeros_like(a), torch.zeros_like(b)
         gradient = _pixels_last(gradients[0])
         with kernels():
             _correlate_back(
-                a.numpy(), b.numpy(), where.numpy(), context.radius, gradient.numpy(), to_a.numpy(), to_b.numpy()
+                a.numpy(), b.numpy(), where.numpy(), ctx.radius, gradient.numpy(), to_a.numpy(), to_b.numpy()
             )
         device = gradients[0].device
         return to_a.permute(0, 3, 1, 2).to(device), to_b.permute(0, 3, 1, 2).to(device), None, None
@@ -68,7 +68,7 @@ def _pixels_last(maps: Float[Tensor, "N C H W"]) -> Float[Tensor, "N H W C"]:
 
 
 @inlined
-def _corner(position: float, size: int, radius: int) -> tuple[int, float]:
+def _corner(position: float, size: int, radius: int) -> tuple[int, Any]:
     """Whole part and fraction of a position; one that is far outside stays outside and within integers."""
     position = min(max(position, -radius - 2.0), size + radius + 1.0)
     whole = int(np.floor(position))
