@@ -21,7 +21,7 @@ import signal
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -36,8 +36,10 @@ from fourreal.core.configs import read_json, rename_keys, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
 from fourreal.core.grid_shape import with_shape_keys
-from fourreal.core.media import to_uint8
+from fourreal.core.media import decode_image, to_uint8
+from fourreal.core.plain_text import plain
 from fourreal.core.progress import Progress, silent
+from fourreal.core.reading import reading
 from fourreal.data.mixture import MixtureConfig, draw_references, with_references
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
 
@@ -200,7 +202,6 @@ class ShardDraft:
     key: str
     pattern: KnownPattern
     reverse: bool
-    places: Places
 
 
 @dataclass(frozen=True)
@@ -219,42 +220,35 @@ class ShardMixture:
     @cached_property
     def keys(self) -> list[tuple[Path, str, Any]]:
         """Shard, name and description of every sample."""
-        return [(shard, key, description) for shard, key, description, _ in self._index]
-
-    @cached_property
-    def _index(self) -> list[tuple[Path, str, Any, Places]]:
-        """And where its members' contents lie in the shard, so that nobody has to search for them again."""
         found = []
         for shard in _shards_in(Path(self.folder)):
-            try:
-                for key, places in _places(shard).items():
-                    if "json" in places:
-                        description = json.loads(_contents(shard, {"json": places["json"]})["json"])
-                        found.append((shard, key, description, places))
-            except (tarfile.TarError, OSError, json.JSONDecodeError) as error:
-                raise InputError(f"{shard} is no tar shard of samples or is damaged ({error})") from error
+            for key, places in _places(shard).items():
+                if "json" in places:
+                    with reading(shard, "samples in a tar shard"):
+                        record = _record(_contents(shard, {"json": places["json"]})["json"])
+                    found.append((shard, key, record))
         if not found:
             raise InputError(f"{self.folder} holds no shards (*.tar) with samples; write some with `fourreal synth`")
         return found
 
     def draft(self, step: int, index: int) -> ShardDraft:
         rng = stream(self.config.seed, step, index, "shard")
-        shard, key, description, places = self._index[int(rng.integers(self._reach(step)))]
+        shard, key, description = self.keys[int(rng.integers(self._reach(step)))]
         pattern, reverse = draw_references(self.config, description["kind"], step, index)
-        return ShardDraft(shard, key, pattern, reverse, places)
+        return ShardDraft(shard, key, pattern, reverse)
 
     def _reach(self, step: int) -> int:
         """How many samples there are to draw from: shards are as ordered as the curriculum that wrote them."""
         if self.config.curriculum_steps <= 0:
-            return len(self._index)
+            return len(self.keys)
         share = FIRST_SHARE + (1 - FIRST_SHARE) * min(step / self.config.curriculum_steps, 1.0)
-        return max(1, round(share * len(self._index)))
+        return max(1, round(share * len(self.keys)))
 
     def render(self, drafts: Sequence[ShardDraft], device: torch.device | str = "cpu") -> list[TrainingGrid]:
         return [with_references(self._read(draft, device), draft.pattern, draft.reverse) for draft in drafts]
 
     def _read(self, draft: ShardDraft, device: torch.device | str) -> TrainingGrid:
-        sample = read_sample(draft.shard, draft.key, draft.places)
+        sample = read_sample(draft.shard, draft.key)
         worlds = self.config.worlds
         wanted = (worlds.views, worlds.frames, *worlds.image_size)
         got = (sample.grid.num_views, sample.grid.num_times, *sample.grid.image_size)
@@ -267,22 +261,33 @@ class ShardMixture:
         return replace(sample, grid=sample.grid.to(device), **there)
 
 
-def read_sample(shard: Path, key: str, places: Places | None = None) -> TrainingGrid:
-    """One sample of a shard, views forwards and nothing given.
-
-    Args:
-        places: of its members' contents; they are searched for when left out.
-    """
-    return _decoded(_contents(shard, _places(shard)[key] if places is None else places))
-
-
 def _places(shard: Path) -> dict[str, Places]:
-    """Of every sample of a shard by its key: offset and length of its members' contents by the rest of their name."""
+    """Of every sample of a shard by its key: offset and length of its members' contents by the rest of their name.
+
+    A shard is a tar file without compression or holes, so contents lie in it as they are. They are searched for once,
+    as long as the file does not change.
+    """
+    try:
+        changed = shard.stat().st_mtime_ns
+    except OSError as error:
+        raise InputError(f"{shard} is no tar shard of samples or is damaged ({plain(error, 80)})") from error
+    return _searched(shard, changed)
+
+
+@cache
+def _searched(shard: Path, changed: int) -> dict[str, Places]:
     found: dict[str, Places] = {}
-    with tarfile.open(shard) as archive:
-        for member in archive:
-            key, _, name = member.name.partition(".")
-            found.setdefault(key, {})[name] = (member.offset_data, member.size)
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            for member in archive:
+                if not member.isreg() or member.issparse() or member.size > shard.stat().st_size:
+                    raise InputError(f"{shard}: '{plain(member.name, 80)}' is not a plain file; it is no tar shard")
+                key, _, name = member.name.partition(".")
+                found.setdefault(key, {})[name] = (member.offset_data, member.size)
+    except (tarfile.TarError, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shard} is no tar shard of samples or is damaged ({plain(error, 80)})") from error
     return found
 
 
@@ -296,19 +301,38 @@ def _read_at(file: BinaryIO, offset: int, length: int) -> bytes:
     return file.read(length)
 
 
-def _decoded(contents: dict[str, bytes]) -> TrainingGrid:
-    from PIL import Image
+def _record(content: bytes) -> dict[str, Any]:
+    """What a sample's `.json` says."""
+    record = json.loads(content)
+    for key in ("kind", "caption", "source", "licence"):
+        if not isinstance(record[key], str):
+            raise ValueError(f"'{key}' is no text")
+    return record
+
+
+def read_sample(shard: Path, key: str) -> TrainingGrid:
+    """One sample of a shard, views forwards and nothing given.
+
+    Raises:
+        InputError: the shard is damaged, or the sample is not in it.
+    """
+    places = _places(shard).get(key, {})
+    with reading(f"{shard}: sample {key}"):
+        return _sample(_contents(shard, places), f"{shard}: sample {key}")
+
+
+def _sample(contents: dict[str, bytes], where: str) -> TrainingGrid:
     from safetensors.torch import load
 
-    record = json.loads(contents["json"])
-    seconds = torch.tensor(record["seconds"])
+    record = _record(contents["json"])
+    seconds = torch.tensor(record["seconds"], dtype=torch.float32)
     strips = [contents[name] for name in sorted(contents) if name.endswith(".png")]
-    views = [torch.from_numpy(np.array(Image.open(io.BytesIO(strip)))) for strip in strips]
+    views = [torch.from_numpy(np.array(decode_image(io.BytesIO(strip), where))) for strip in strips]
     frames = rearrange(torch.stack(views), "v (t h) w c -> v t c h w", t=len(seconds)).float() / 255
     cameras = None
     if record["cameras"] is not None:
         poses, intrinsics = (torch.tensor(record["cameras"][name]) for name in ("world_to_cam", "intrinsics"))
-        cameras = Cameras(poses, intrinsics, (frames.shape[-2], frames.shape[-1]))
+        cameras = Cameras(poses.float(), intrinsics.float(), (frames.shape[-2], frames.shape[-1]))
     grid = VideoGrid.complete(frames.contiguous(), seconds, cameras).validated()
     depth = load(contents["depth.safetensors"])["depth"].float() if "depth.safetensors" in contents else None
     nothing = known_pattern("none", grid.num_views, grid.num_times)

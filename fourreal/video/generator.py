@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from fourreal.core.atomic import atomic_folder
-from fourreal.core.configs import from_dict, read_json, to_dict
+from fourreal.core.configs import from_dict, read_fields, read_json, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import Codec, load_codec
@@ -99,7 +99,7 @@ class ViewTimeGenerator:
             InputError: a part is missing, damaged or of another model, or there is no network.
         """
         folder = find_model_folder(source)
-        index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
+        index = _index(folder)
         if (folder / "transformer_2").is_dir():
             raise InputError(
                 f"{folder} holds two transformers, one for high noise and one for low (Wan 2.2 A14B); only models "
@@ -173,8 +173,7 @@ class ViewTimeGenerator:
 def read_training_size(folder: Path) -> GridShape | None:
     """The training grids recorded in a model folder; no weight is read. Raises InputError when it is damaged."""
     file = folder / "model_index.json"
-    index = read_json(file) if file.is_file() else {}
-    values = index.get("training_size") if isinstance(index, dict) else None
+    values = _index(folder).get("training_size")
     return None if values is None else from_dict(GridShape, values, f"{file}: training_size")
 
 
@@ -182,6 +181,11 @@ def _draft_use(folder: Path, named: Any) -> DraftUse:
     if named not in get_args(DraftUse):
         raise InputError(f"{folder}: draft_use must be one of {', '.join(get_args(DraftUse))}; got {named!r}")
     return named
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    file = folder / "model_index.json"
+    return read_fields(file).values if file.is_file() else {}
 
 
 def _released_shift(folder: Path) -> float:
