@@ -41,9 +41,12 @@ def find_generator(name: str, settings: GenerationSettings = GENERATION) -> Mode
     assert pipe.generator is not None
     require_trained(pipe.generator.transformer, "grid", allow_untrained=settings.allow_untrained)
     sampling = {key: value for key, value in vars(settings).items() if key not in ("device", "offload")}
+    identity = {"weights": weights_hash(pipe.generator.transformer), **sampling}
+    if pipe.generator.draft is not None:
+        identity |= {"draft": weights_hash(pipe.generator.draft), "draft_use": pipe.generator.draft_use}
     return Models(
         name=_short_name(name),
-        identity={"weights": weights_hash(pipe.generator.transformer), **sampling},
+        identity=identity,
         complete=lambda grid: pipe.complete(grid, settings=settings),
         trained_on=pipe.generator.training_size or training_size(find_model_folder(name)),
     )
@@ -112,7 +115,7 @@ def weights_hash(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

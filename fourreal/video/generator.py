@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -18,6 +18,8 @@ from fourreal.core.configs import from_dict, read_fields, read_json, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import Codec, load_codec
+from fourreal.video.draft.draft_model import DraftModel
+from fourreal.video.draft.draft_weights import load_draft, save_draft
 from fourreal.video.image_encoder import ImageEncoder, load_image_encoder
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.quantize import is_quantized, quantize_blocks
@@ -26,10 +28,17 @@ from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import load_model
 
+DRAFT = "draft"
+"""Folder of the draft in a generator's."""
+
 FirstFrame = Literal["reference", "pasted", "channels", "none"]
 """How a single video takes its first frame. reference: as a known cell, like any other. pasted: as a
 clean latent at diffusion time 0 (Wan 2.2 TI2V). channels: beside the noise, as further input channels
 (Wan image-to-video). none: it cannot."""
+
+DraftUse = Literal["alone", "reference"]
+"""What becomes of the draft of an unknown cell. alone: it is the answer, and the transformer makes the cells that have
+none. reference: the transformer is given it and answers for every cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +50,8 @@ class ViewTimeGenerator:
         pastes_first_frame: the base takes a clean first latent at diffusion time 0 (Wan 2.2 TI2V).
         image_encoder: CLIP, for Wan 2.1's image-to-video models.
         training_size: the grids it was trained on, where the folder says.
+        draft: finds unknown cells in known ones (not in the papers); None leaves all to the transformer.
+        draft_use: see `DraftUse`.
     """
 
     transformer: ViewTimeTransformer
@@ -50,6 +61,8 @@ class ViewTimeGenerator:
     pastes_first_frame: bool = False
     image_encoder: ImageEncoder | None = None
     training_size: GridShape | None = None
+    draft: DraftModel | None = None
+    draft_use: DraftUse = "alone"
 
     def __post_init__(self) -> None:
         config = self.transformer.config
@@ -104,6 +117,8 @@ class ViewTimeGenerator:
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
             training_size=read_training_size(folder),
+            draft=load_draft(folder / DRAFT) if (folder / DRAFT).is_dir() else None,
+            draft_use=_draft_use(folder, index.get("draft_use", "alone")),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -128,6 +143,9 @@ class ViewTimeGenerator:
             self.text_encoder.save(partial)
             if self.image_encoder is not None:
                 self.image_encoder.save(partial)
+            if self.draft is not None:
+                save_draft(partial / DRAFT, self.draft, dtype=torch.bfloat16)
+                index["draft_use"] = self.draft_use
             scheduler.save_pretrained(partial / "scheduler")
             (partial / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
@@ -157,6 +175,12 @@ def read_training_size(folder: Path) -> GridShape | None:
     file = folder / "model_index.json"
     values = _index(folder).get("training_size")
     return None if values is None else from_dict(GridShape, values, f"{file}: training_size")
+
+
+def _draft_use(folder: Path, named: Any) -> DraftUse:
+    if named not in get_args(DraftUse):
+        raise InputError(f"{folder}: draft_use must be one of {', '.join(get_args(DraftUse))}; got {named!r}")
+    return named
 
 
 def _index(folder: Path) -> dict[str, Any]:
