@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fourreal.core.errors import InputError
-from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, Offload, WeightChoice
+from fourreal.job.request import DEFAULTS, WEIGHT_TYPE, Offload, WeightChoice
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 

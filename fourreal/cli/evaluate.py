@@ -50,7 +50,8 @@ class Evaluate:
     """worlds, worlds-recon: this project's, from seeds. grid: any complete grid folder, or a folder of such.
     v1, v2, sv4d2: the papers' tables, from the benchmarks' own files."""
     model: str
-    """A model's name or folder, or a baseline: copy-view, copy-time, change-add, flow-warp, nearest-view."""
+    """A model's name or folder, or a baseline: copy-view, copy-time, change-add, flow-warp, nearest-view,
+    row-warp."""
     out: Path
     """Folder to write into."""
     delta: Path | None = None

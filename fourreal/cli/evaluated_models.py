@@ -53,9 +53,12 @@ def find_generator(
     assert pipe.generator is not None
     require_trained_for(pipe.generator, "grid", settings)
     sampling = {key: value for key, value in vars(settings).items() if key not in ("device", "offload")}
+    identity = {"weights": weights_hash(*pipe.generator.transformers), **sampling}
+    if pipe.generator.draft is not None:
+        identity |= {"draft": weights_hash(pipe.generator.draft), "draft_use": pipe.generator.draft_use}
     return Models(
         name=_short_name(name),
-        identity={"weights": weights_hash(*pipe.generator.transformers), **sampling},
+        identity=identity,
         complete=lambda grid: pipe.complete(grid, settings=settings),
         complete_prompted=(
             (lambda grid, prompt: pipe.complete(grid, prompt, settings=settings))
@@ -131,7 +134,7 @@ def weights_hash(*models: nn.Module) -> str:
         for name, value in sorted(model.state_dict().items()):
             digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
             for plain in plain_tensors(value):
-                digest.update(plain.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+                digest.update(plain.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

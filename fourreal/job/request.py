@@ -10,6 +10,7 @@ from typing import Literal
 from fourreal.core.errors import InputError
 from fourreal.data.grid_wish import NO_WISH, GridWish
 from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, GenerationSettings, WeightChoice
+from fourreal.video.settings import Offload as Offload
 
 StageName = Literal["import", "generate", "reconstruct", "render", "page"]
 """import: footage to a partly known grid. generate: the rest of the grid. reconstruct: Gaussians for every

@@ -22,7 +22,7 @@ from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, part_of, silent
 from fourreal.video.codec import frames_of_latents, latent_known, padded_times
-from fourreal.video.complete import complete_grid, read_prompt
+from fourreal.video.complete import complete_grid, drafted_alone, read_prompt
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.hardware import DeviceSpec, memory_gb
 from fourreal.video.model_shape import shape_of
@@ -68,6 +68,9 @@ def generate(
     window = window or default_window(model, grid, settings)
     several = window.views < grid.num_views or window.frames < grid.num_times
     check_trained(model, grid.num_views, references=several or bool(grid.known.any()), settings=settings)
+    grid = drafted_alone(model, grid)
+    if bool(grid.known.all()):
+        return grid
     views, frames = min(window.views, grid.num_views), min(window.frames, grid.num_times)
     plan_for(model, GridShape.of(views, frames, grid.image_size), settings).require()
     stride = model.codec.temporal_stride

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
 from fourreal.core.atomic import atomic_folder
-from fourreal.core.configs import from_dict, read_json, to_dict
+from fourreal.core.configs import from_dict, read_fields, read_json, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import Codec, load_codec
+from fourreal.video.draft.draft_model import DraftModel
+from fourreal.video.draft.draft_weights import load_draft, save_draft
 from fourreal.video.image_encoder import ImageEncoder, load_image_encoder
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.quantize import is_quantized, quantize_blocks
@@ -25,6 +27,9 @@ from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.weights import DELTA_CONFIG, load_model
+
+DRAFT = "draft"
+"""Folder of the draft in a generator's."""
 
 FirstFrame = Literal["reference", "pasted", "channels", "none"]
 """How a single video takes its first frame. reference: as a known cell, like any other. pasted: as a
@@ -37,6 +42,9 @@ NEEDS_BASE = (
 )
 EXPERTS = ("transformer", "transformer_2")
 """Subfolders of a model's transformers, the first for high noise, as Wan 2.2 A14B is released."""
+DraftUse = Literal["alone", "reference"]
+"""What becomes of the draft of an unknown cell. alone: it is the answer, and the transformer makes the cells that have
+none. reference: the transformer is given it and answers for every cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,8 @@ class ViewTimeGenerator:
         training_size: the grids it was trained on, where the folder says.
         transformer_2: the expert for low noise, where there are two (Wan 2.2 A14B); `transformer` then is for high.
         boundary_ratio: noise levels from this one up are the first expert's.
+        draft: finds unknown cells in known ones (not in the papers); None leaves all to the transformer.
+        draft_use: see `DraftUse`.
     """
 
     transformer: ViewTimeTransformer
@@ -61,6 +71,8 @@ class ViewTimeGenerator:
     training_size: GridShape | None = None
     transformer_2: ViewTimeTransformer | None = None
     boundary_ratio: float = 0.0
+    draft: DraftModel | None = None
+    draft_use: DraftUse = "alone"
 
     def __post_init__(self) -> None:
         config = self.transformer.config
@@ -100,7 +112,7 @@ class ViewTimeGenerator:
             InputError: a part is missing, damaged or of another model, or there is no network.
         """
         folder = find_model_folder(source)
-        index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
+        index = _index(folder)
         dtype = torch.bfloat16 if weight_type == "int8" else getattr(torch, weight_type)
         deltas = deltas_of_experts(folder, delta)
         transformer, *others = (
@@ -112,13 +124,15 @@ class ViewTimeGenerator:
         return cls(
             transformer=transformer,
             transformer_2=others[0] if others else None,
-            boundary_ratio=float(index.get("boundary_ratio") or 0.0),
+            boundary_ratio=_boundary_ratio(folder),
             codec=load_codec(folder / "vae"),
             text_encoder=load_text_encoder(folder, dtype),
             shift=_released_shift(folder),
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
             training_size=read_training_size(folder),
+            draft=load_draft(folder / DRAFT) if (folder / DRAFT).is_dir() else None,
+            draft_use=_draft_use(folder, index.get("draft_use", "alone")),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -146,6 +160,9 @@ class ViewTimeGenerator:
             self.text_encoder.save(partial)
             if self.image_encoder is not None:
                 self.image_encoder.save(partial)
+            if self.draft is not None:
+                save_draft(partial / DRAFT, self.draft, dtype=torch.bfloat16)
+                index["draft_use"] = self.draft_use
             scheduler.save_pretrained(partial / "scheduler")
             (partial / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
@@ -192,8 +209,8 @@ def deltas_of_experts(folder: Path, delta: str | Path | None) -> dict[str, Path 
     Raises:
         InputError: an expert is missing, or there are two and view-time weights for one of them only.
     """
-    index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
-    listed = isinstance(index, dict) and bool((index.get("transformer_2") or [None])[0])
+    named = _index(folder).get("transformer_2")
+    listed = isinstance(named, list) and any(named)
     if listed and not (folder / "transformer_2").is_dir():
         raise InputError(f"{folder} lacks transformer_2, which its model_index.json names; the download is incomplete")
     if not (folder / "transformer_2").is_dir():
@@ -220,11 +237,8 @@ def require_freeze_time(model: str | Path, base: str | Path | None) -> None:
         InputError: the base cannot start from a frame; or there is none, and the model has no context tokens.
     """
     folder = find_model_folder(base or model, parts=())
-    index, config = (
-        read_json(file) if file.is_file() else {}
-        for file in (folder / "model_index.json", folder / "transformer" / "config.json")
-    )
-    own = bool(config.get("context_tokens"))
+    index, file = _index(folder), folder / "transformer" / "config.json"
+    own = file.is_file() and bool(read_fields(file).values.get("context_tokens"))
     starts = bool(index.get("expand_timesteps")) or "ImageToVideo" in str(index.get("_class_name"))
     if not (own or (base is not None and starts)):
         raise InputError(NEEDS_BASE.format(base or model))
@@ -244,9 +258,26 @@ def _check_experts(high: ViewTimeTransformer, low: ViewTimeTransformer, boundary
 def read_training_size(folder: Path) -> GridShape | None:
     """The training grids recorded in a model folder; no weight is read. Raises InputError when it is damaged."""
     file = folder / "model_index.json"
-    index = read_json(file) if file.is_file() else {}
-    values = index.get("training_size") if isinstance(index, dict) else None
+    values = _index(folder).get("training_size")
     return None if values is None else from_dict(GridShape, values, f"{file}: training_size")
+
+
+def _draft_use(folder: Path, named: Any) -> DraftUse:
+    if named not in get_args(DraftUse):
+        raise InputError(f"{folder}: draft_use must be one of {', '.join(get_args(DraftUse))}; got {named!r}")
+    return named
+
+
+def _boundary_ratio(folder: Path) -> float:
+    ratio = _index(folder).get("boundary_ratio")
+    if not isinstance(ratio, int | float | None):
+        raise InputError(f"{folder}: boundary_ratio must be a number between 0 and 1; got {ratio!r}")
+    return float(ratio or 0.0)
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    file = folder / "model_index.json"
+    return read_fields(file).values if file.is_file() else {}
 
 
 def _released_shift(folder: Path) -> float:

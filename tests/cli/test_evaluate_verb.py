@@ -172,5 +172,5 @@ def _with_scenes(folder: Path) -> Path:
 def test_a_manifest_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "manifest.json").write_text(json.dumps({"recipe": {"stages": [{"size": {"views": "four"}}]}}))
-    with pytest.raises(InputError, match=r"manifest.json: worlds.views: expected int"):
+    with pytest.raises(InputError, match=r"manifest.json: worlds.views: expected a whole number"):
         training_size(tmp_path / "model")

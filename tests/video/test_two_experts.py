@@ -102,6 +102,9 @@ def test_a_folder_with_half_of_it_is_refused(folder: Path, tmp_path: Path) -> No
     (half / "model_index.json").write_text(json.dumps(index | {"boundary_ratio": None}))
     with pytest.raises(InputError, match=r"boundary_ratio between 0 and 1 .* got 0\.0"):
         ViewTimeGenerator.from_pretrained(half)
+    (half / "model_index.json").write_text(json.dumps(index | {"boundary_ratio": "most"}))
+    with pytest.raises(InputError, match="boundary_ratio must be a number between 0 and 1; got 'most'"):
+        ViewTimeGenerator.from_pretrained(half)
 
 
 def test_training_takes_one_transformer(folder: Path) -> None:

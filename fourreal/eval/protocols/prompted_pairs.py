@@ -105,7 +105,7 @@ def read_pair(folder: Path, shape: GridShape) -> VideoGrid:
     Raises:
         InputError: a video is missing or cannot be read.
     """
-    sampling = Sampling(times=shape.frames, size=shape.image_size)
+    sampling = Sampling(frames=shape.frames, size=shape.image_size)
     return grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=shape.views).grid
 
 
