@@ -66,6 +66,8 @@ def _current(recipe: Any) -> Any:
         return recipe
     if recipe.get("name") == "micro":
         recipe["name"] = "mini"
+    if "scales" in recipe and "model" in recipe and "shift" not in recipe:
+        recipe = {"cameras": "true", "distance": "st-lpips"} | recipe  # what reconstruction did before it was a choice
     for stage in recipe.get("stages", ()):
         if size := stage.pop("size", None):
             mixture = {name: size.pop(name) for name in ("shares", "pattern_shares", "curriculum_steps")}

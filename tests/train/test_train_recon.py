@@ -17,7 +17,7 @@ from fourreal.train.log import read_log
 from fourreal.train.loop import train
 from fourreal.train.recipe import ReconRecipe
 from fourreal.train.recon_recipes import base_recipe, mini_recipe, tiny_recipe
-from fourreal.train.recon_task import ReconTask, _believable, drawn_views, shown_views, truth_of
+from fourreal.train.recon_task import Passes, ReconTask, _believable, drawn_views, shown_views, truth_of
 from fourreal.train.settings import RunSettings
 
 
@@ -104,7 +104,7 @@ def test_perfect_depth_renders_the_other_views():
         depth=torch.where(truth.valid, truth.depth, 50.0)[None],
         gaussians=torch.zeros_like(prediction.gaussians),  # colours and footprints of the pixels themselves
     )
-    rendered, true = task._rendered(sample, frames, perfect, 0, rescale=False, views=range(3))
+    rendered, true = task._rendered(sample, Passes(frames, perfect), 0, rescale=False, views=range(3))
     assert cameras.batch_shape == (3,)
     # Every render is most like the true picture of its own view, the one not shown included.
     distances = (rendered[:, None] - true[None]).square().mean((2, 3, 4, 5))
@@ -127,8 +127,8 @@ def test_rendering_fewer_views_renders_those_views():
     sample = mixture.render([mixture.draft(0, 0)])[0]
     frames = sample.grid.frames[None, shown_views(3, 2)]
     prediction = task.model(frames)
-    everything, true = task._rendered(sample, frames, prediction, 0, rescale=False, views=range(3))
-    some, true_some = task._rendered(sample, frames, prediction, 0, rescale=False, views=[0, 2])
+    everything, true = task._rendered(sample, Passes(frames, prediction), 0, rescale=False, views=range(3))
+    some, true_some = task._rendered(sample, Passes(frames, prediction), 0, rescale=False, views=[0, 2])
     assert torch.allclose(some, everything[[0, 2]], atol=1e-6)
     assert torch.equal(true_some, true[[0, 2]])
 
