@@ -24,7 +24,7 @@ from fourreal.video.quantize import is_quantized, quantize_blocks
 from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
-from fourreal.video.weights import load_model
+from fourreal.video.weights import load_model, read_delta_config
 
 FirstFrame = Literal["reference", "pasted", "channels", "none"]
 """How a single video takes its first frame. reference: as a known cell, like any other. pasted: as a
@@ -103,7 +103,7 @@ class ViewTimeGenerator:
             shift=_released_shift(folder),
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
-            training_size=read_training_size(folder),
+            training_size=read_training_size(folder, delta),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -152,8 +152,14 @@ class ViewTimeGenerator:
         return "reference" if references else "none"
 
 
-def read_training_size(folder: Path) -> GridShape | None:
-    """The training grids recorded in a model folder; no weight is read. Raises InputError when it is damaged."""
+def read_training_size(folder: Path, delta: str | Path | None = None) -> GridShape | None:
+    """The training grids recorded in a delta, or else in a model folder. Reads no weight.
+
+    Raises:
+        InputError: a record is damaged.
+    """
+    if delta is not None and (size := read_delta_config(Path(delta)).training_size) is not None:
+        return size
     file = folder / "model_index.json"
     index = read_json(file) if file.is_file() else {}
     values = index.get("training_size") if isinstance(index, dict) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,13 +10,16 @@ import torch
 from recon.awake import awake_model
 from train.tiny_runs import ALONE
 
+from fourreal.core.configs import to_dict
+from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.data.training_grid import TrainingGrid
 from fourreal.recon.model import ReconModel
 from fourreal.recon.target_cameras import predict_target_cameras
 from fourreal.train.recipe import ReconLosses, ReconRecipe
 from fourreal.train.recon_recipes import mini_recipe, tiny_recipe, vggt
-from fourreal.train.recon_task import Passes, ReconTask, _predicted_cameras
+from fourreal.train.recon_task import ReconTask, _predicted_cameras
+from fourreal.train.run_folder import check_folder
 
 ADDED = ("gaussian_head.", "aggregator.temporal_blocks.")
 
@@ -120,9 +124,9 @@ def test_without_truth_cameras_are_held_to_the_frozen_backbone():
 def test_a_sample_counts_alike_alone_and_beside_one_with_truth():
     task, samples = _task()
     bare = _bare(samples[0])
-    alone = [task.losses([sample], 0, 0, (n,))["loss"] for n, sample in enumerate((bare, samples[1]))]
+    alone = torch.stack([task.losses([sample], 0, 0, (n,))["loss"] for n, sample in enumerate((bare, samples[1]))])
     both = task.losses([bare, samples[1]], 0, 0, (0, 1))["loss"]
-    assert float(both.detach()) == pytest.approx(float(sum(alone).detach()) / 2, rel=1e-4)
+    assert float(both.detach()) == pytest.approx(float(alone.detach().mean()), rel=1e-4)
 
 
 def test_recipes_say_which_cameras_they_render_by():
@@ -130,4 +134,12 @@ def test_recipes_say_which_cameras_they_render_by():
     assert vggt().stages[1].losses.camera > 0  # its temporal layers move cameras
     assert vggt().distance == "auto"  # LPIPS, where its weights are
     assert (mini_recipe().cameras, mini_recipe().distance) == ("true", "st-lpips")  # as the shipped one was trained
-    assert Passes.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_run_of_before_goes_on(tmp_path):
+    recipe = to_dict(mini_recipe())
+    del recipe["cameras"], recipe["distance"]
+    (tmp_path / "manifest.json").write_text(json.dumps({"recipe": recipe}))
+    check_folder(tmp_path, mini_recipe(), resume=True)
+    with pytest.raises(InputError, match="cameras differ"):
+        check_folder(tmp_path, replace(mini_recipe(), cameras="predicted"), resume=True)
