@@ -61,7 +61,7 @@ class Train:
         from fourreal.train.loop import train
         from fourreal.train.parallel import join_processes, leave_processes
         from fourreal.train.recipe import total_steps
-        from fourreal.train.run_folder import check_folder
+        from fourreal.train.run_folder import check_extras, check_folder
         from fourreal.view.contact_sheet import write_contact_sheet
 
         session = self.session
@@ -72,6 +72,7 @@ class Train:
         recipe = fit_to_base(find_recipe(self.kind, self.recipe, self.changes), self.changes.size)
         processes = join_processes(self.device)
         try:
+            check_extras(recipe, processes.device)
             check_folder(session.out, recipe, resume=session.resume)  # before any model is made
             processes.wait()  # nobody may begin the run while another still looks whether there is one
             task = _task(recipe, processes.device)

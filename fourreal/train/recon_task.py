@@ -43,7 +43,7 @@ from fourreal.recon.losses import (
 )
 from fourreal.recon.model import Prediction, ReconModel
 from fourreal.recon.target_cameras import cameras_of_targets
-from fourreal.recon.weights import NEW_PREFIXES, load_vggt, save_model
+from fourreal.recon.weights import NEW_PREFIXES, find_weights, load_vggt, save_model
 from fourreal.splat.rasterize import rasterize
 from fourreal.train.parallel import in_any_process
 from fourreal.train.recipe import ReconRecipe, ReconStage
@@ -339,9 +339,8 @@ def new_model(recipe: ReconRecipe) -> ReconModel:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.loop.seed)
             return ReconModel(recipe.model)
-    if not Path(recipe.base).is_file():
-        raise InputError(
-            f"the recipe '{recipe.name}' starts from the released VGGT-1B and there is no file '{recipe.base}'; read "
-            "its licence, fetch it, and give its model.safetensors: --base FILE"
-        )
-    return load_vggt(recipe.base, temporal=recipe.model.temporal, gaussian_head=True, seed=recipe.loop.seed).model
+    try:
+        weights = find_weights(recipe.base)
+    except InputError as error:
+        raise InputError(f"'{recipe.name}' starts from the released VGGT-1B: {error} (--base FILE)") from error
+    return load_vggt(weights, temporal=recipe.model.temporal, gaussian_head=True, seed=recipe.loop.seed).model

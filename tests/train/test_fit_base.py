@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from video.tiny_generator import tiny_pixels
@@ -37,11 +38,12 @@ def test_sizes_are_rounded_to_what_the_base_takes_with_a_note():
 
 
 def test_a_size_that_is_asked_for_must_fit(tmp_path):
-    for kind, name, size, multiple in (
+    asked: tuple[tuple[Literal["video", "recon"], str, tuple[int, int], int], ...] = (
         ("video", "wan-1.3b", (150, 256), 16),
         ("video", "mini", (60, 64), 8),
         ("recon", "vggt-1b", (512, 518), 14),
-    ):
+    )
+    for kind, name, size, multiple in asked:
         changes = RecipeChanges(size=size)
         with pytest.raises(InputError, match=f"multiples of {multiple} .* try --size"):
             Train(kind=kind, session=RunSettings(out=tmp_path / "run"), recipe=name, changes=changes).run()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from train.tiny_runs import ALONE, stored_tensors
 
 from fourreal.core.errors import InputError
@@ -165,6 +166,15 @@ def test_the_shipped_size_keeps_to_its_budget():
             assert sum(p.numel() for p in ReconModel(recipe.model).parameters()) <= most
 
 
-def test_a_missing_base_is_told(tmp_path):
-    with pytest.raises(InputError, match="--base FILE"):
-        ReconTask(replace(tiny_recipe(), base="vggt-1b"), ALONE.device)
+def test_the_base_is_found_where_reconstruct_finds_it(tmp_path, monkeypatch):
+    recipe = replace(tiny_recipe(), base="vggt-1b")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: None)
+    with pytest.raises(InputError, match=r"'tiny' starts from the released VGGT-1B: .*hf download.*--base FILE"):
+        ReconTask(recipe, ALONE.device)
+    cached = tmp_path / "model.safetensors"
+    save_file({"something": torch.zeros(1)}, cached)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: str(cached))
+    with pytest.raises(InputError, match=f"{cached} is not a checkpoint of this network"):
+        ReconTask(recipe, ALONE.device)
+    with pytest.raises(InputError, match="no model 'nowhere'"):
+        ReconTask(replace(recipe, base="nowhere"), ALONE.device)
