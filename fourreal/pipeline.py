@@ -15,6 +15,7 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
+from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.data.footage import ImportedGrid
 from fourreal.data.grid_wish import NO_WISH, GridWish
 from fourreal.data.model_input import Footage, model_input
@@ -55,9 +56,9 @@ class FourDPipeline:
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path | None = "mini",
+        model: str | Path | None = SHIPPED_NAME,
         *,
-        recon: str | Path | None = "mini",
+        recon: str | Path | None = SHIPPED_NAME,
         delta: str | Path | None = None,
         base: str | Path | None = None,
         weight_type: WeightType = "float32",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fourreal.core.errors import InputError
+from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.data.grid_wish import NO_WISH, GridWish
 from fourreal.video.settings import DEFAULTS, GenerationSettings
 
@@ -40,13 +41,13 @@ class JobRequest:
     """Take the pair of clips that comes with the package."""
     prompt: str = ""
     """What the scene shows; alone, it needs a model that reads text."""
-    model: str = "mini"
+    model: str = SHIPPED_NAME
     """mini (the package's own), a folder, a released name such as wan2.1-1.3b, or a hub id."""
     delta: Path | None = None
     """Folder of view-time weights to load over the model's."""
     base: str | None = None
     """Another model for the two single videos of a prompt alone."""
-    recon: str = "mini"
+    recon: str = SHIPPED_NAME
     """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
     wish: GridWish = NO_WISH
     """Size and rate of the grid, where the model's own are not wanted."""

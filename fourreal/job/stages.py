@@ -34,7 +34,7 @@ from fourreal.pipeline import PAPER_GRID, FourDPipeline
 from fourreal.recon.overview import draw_overview
 from fourreal.recon.settings import ReconstructSettings
 from fourreal.view.contact_sheet import write_contact_sheet
-from fourreal.view.movie import plan_movie, write_movie
+from fourreal.view.movie import MOVIE_PX, plan_movie, write_movie
 from fourreal.view.page import PageTooLarge, write_page
 from fourreal.view.settings import PAGE_DEFAULTS, MovieOptions, PageOptions
 
@@ -43,8 +43,6 @@ GRID, CONTACT = "grid", "contact.png"
 SCENE, OVERVIEW = "scene", "reconstruction.png"
 MOVIE, PAGE = "bullet_time.mp4", "scene.html"
 
-MOVIE_PX = 256
-"""Longer side of the movie, where the grid's own frames are smaller: its Gaussians are smoothed for that."""
 MOVE_SECONDS = 2.0
 """How long the movie's camera takes from the first view to the last."""
 
@@ -185,9 +183,7 @@ def _reconstruct(request: JobRequest, networks: Networks, out: Path, progress: P
 
 def _render(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
     scene = load_scene(out / SCENE)
-    height, width = scene.cameras.image_size
-    scale = max(1.0, MOVIE_PX / max(height, width))
-    options = MovieOptions(size=(round(height * scale), round(width * scale)), camera_seconds=MOVE_SECONDS)
+    options = MovieOptions(camera_seconds=MOVE_SECONDS)
     plan = plan_movie(scene, "bullet", options=options)
     write_movie(out / MOVIE, scene, plan, progress=progress)
     return {"frames": len(plan)}

@@ -173,3 +173,25 @@ def test_version_and_overview(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert told.startswith("fourreal 0.")
     assert "verbs:" in told
+
+
+def test_every_verb_takes_the_shipped_models_when_none_is_named() -> None:
+    """From one constant, whatever the verb calls it."""
+    from fourreal.app.settings import AppSettings
+    from fourreal.cli.evaluate import Evaluate
+    from fourreal.cli.generate import Generate
+    from fourreal.cli.reconstruct import Reconstruct
+    from fourreal.core.shipped import SHIPPED_NAME
+    from fourreal.job.request import JobRequest
+
+    out = Path("out")
+    asked = (
+        Generate(out=out).model,
+        Reconstruct(grid=out, out=out).model,
+        Evaluate(protocol="worlds", out=out).model,
+        JobRequest(sample=True).model,
+        JobRequest(sample=True).recon,
+        *AppSettings().model,
+        AppSettings().recon,
+    )
+    assert set(asked) == {SHIPPED_NAME}
