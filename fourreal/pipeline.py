@@ -19,6 +19,7 @@ from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.data.footage import ImportedGrid
 from fourreal.data.grid_wish import NO_WISH, GridWish
 from fourreal.data.model_input import Footage, model_input
+from fourreal.recon.frame_size import with_frame_size
 from fourreal.recon.model import ReconModel
 from fourreal.recon.reconstruct import reconstruct
 from fourreal.recon.settings import ReconstructSettings
@@ -188,7 +189,8 @@ class FourDPipeline:
         if self.reconstructor is None:
             raise InputError("this pipeline was loaded without a reconstruction model; load it with recon=...")
         model = self.reconstructor.to(resolve_device(self.device))
-        return reconstruct(model, grid, settings or ReconstructSettings(), progress)
+        settings = with_frame_size(model, grid, settings or ReconstructSettings())
+        return reconstruct(model, grid, settings, progress)
 
     def _generator(self) -> ViewTimeGenerator:
         if self.generator is None:

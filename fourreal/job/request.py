@@ -10,6 +10,8 @@ from typing import Literal
 from fourreal.core.errors import InputError
 from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.data.grid_wish import NO_WISH, GridWish
+from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
+from fourreal.recon.settings import ReconstructSettings
 from fourreal.video.settings import DEFAULTS, GenerationSettings
 
 StageName = Literal["import", "generate", "reconstruct", "render", "page"]
@@ -57,6 +59,8 @@ class JobRequest:
     """Leave out what comes at this time or after it in the fixed-view clip, seconds."""
     settings: GenerationSettings = DEFAULTS
     """How to sample; its device is that of both networks."""
+    reconstruction: ReconstructSettings = RECONSTRUCTION
+    """How the complete grid is reconstructed."""
     skip: tuple[Skippable, ...] = ()
     """Stages to leave out."""
 

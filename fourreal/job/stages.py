@@ -32,7 +32,6 @@ from fourreal.job.networks import Networks
 from fourreal.job.request import JobRequest, StageName
 from fourreal.pipeline import PAPER_GRID, FourDPipeline
 from fourreal.recon.overview import draw_overview
-from fourreal.recon.settings import ReconstructSettings
 from fourreal.view.contact_sheet import write_contact_sheet
 from fourreal.view.movie import MOVIE_PX, plan_movie, write_movie
 from fourreal.view.page import PageTooLarge, write_page
@@ -163,13 +162,13 @@ def _generated(request: JobRequest, stored: StoredGrid | None, grid: VideoGrid) 
 
 
 def _reconstruct_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
-    return {"models": networks.reconstructor, "settings": to_dict(ReconstructSettings())}
+    return {"models": networks.reconstructor, "settings": to_dict(request.reconstruction)}
 
 
 def _reconstruct(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
     stored = load_grid(out / GRID)
     pipe = FourDPipeline.from_pretrained(None, recon=request.recon, device=request.settings.device)
-    scene = pipe.reconstruct(stored.grid, progress=progress)
+    scene = pipe.reconstruct(stored.grid, settings=request.reconstruction, progress=progress)
     source = f"reconstructed by {Path(request.recon).name} from: {stored.record.source}"
     words = {"caption": stored.record.caption, "source": source, "licence": stored.record.licence}
     save_scene(out / SCENE, scene, **words, overwrite=True)

@@ -20,9 +20,9 @@ from fourreal.core.media import write_video_stream
 from fourreal.core.progress import Progress, silent
 from fourreal.core.rotations import axis_angle_to_matrix, rigid
 from fourreal.splat.rasterize import rasterize
+from fourreal.splat.smoothing import smooth
 from fourreal.view.layers import rig_of
 from fourreal.view.settings import MOVIE_DEFAULTS, MovieKind, MovieOptions
-from fourreal.view.smoothing import smooth
 from fourreal.view.view_time_path import Move, Waypoint, cell_path, waypoints
 from fourreal.view.viewer_frame import world_up
 
