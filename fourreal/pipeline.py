@@ -26,6 +26,7 @@ from fourreal.recon.settings import ReconstructSettings
 from fourreal.recon.weights import find_model
 from fourreal.video.generate import generate
 from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.one_sided import repeated
 from fourreal.video.settings import DEFAULTS, GenerationSettings, WeightType
 from fourreal.video.text_to_grid import text_to_grid
 from fourreal.video.windows import WindowSize
@@ -137,6 +138,8 @@ class FourDPipeline:
     ) -> VideoGrid:
         """Fill in what is not known of a grid, whichever cells that is; known cells stay bit for bit.
 
+        One row or one column alone is repeated where the model is known to do worse, with a note.
+
         Raises:
             InputError: as `generate`.
         """
@@ -146,6 +149,9 @@ class FourDPipeline:
         if prompt.strip() and not generator.text_encoder.reads_text:
             notify("this model reads no text: the prompt is kept as a caption and changes nothing in the pictures")
             prompt = ""
+        copied = repeated(grid) if generator.repeats_one_sided else None
+        if copied is not None:
+            return copied
         settings = settings or GenerationSettings(device=self.device)
         return generate(generator, grid, prompt, window=window, settings=settings, progress=progress)
 

@@ -41,6 +41,7 @@ class ViewTimeGenerator:
         pastes_first_frame: the base takes a clean first latent at diffusion time 0 (Wan 2.2 TI2V).
         image_encoder: CLIP, for Wan 2.1's image-to-video models.
         training_size: the grids it was trained on, where the folder says.
+        repeats_one_sided: a fixed-view or freeze-time video alone is repeated, because the model does worse.
     """
 
     transformer: ViewTimeTransformer
@@ -50,6 +51,7 @@ class ViewTimeGenerator:
     pastes_first_frame: bool = False
     image_encoder: ImageEncoder | None = None
     training_size: GridShape | None = None
+    repeats_one_sided: bool = False
 
     def __post_init__(self) -> None:
         config = self.transformer.config
@@ -104,6 +106,7 @@ class ViewTimeGenerator:
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
             training_size=read_training_size(folder),
+            repeats_one_sided=bool(index.get("repeats_one_sided", False)),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -122,6 +125,8 @@ class ViewTimeGenerator:
         index: dict[str, Any] = {"_class_name": type(self).__name__, "expand_timesteps": self.pastes_first_frame}
         if self.training_size is not None:
             index["training_size"] = to_dict(self.training_size)
+        if self.repeats_one_sided:
+            index["repeats_one_sided"] = True
         with atomic_folder(folder, overwrite=overwrite) as partial:
             self.transformer.save_pretrained(partial / "transformer")
             self.codec.save(partial / "vae")
