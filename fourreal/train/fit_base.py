@@ -9,7 +9,7 @@ from typing import Any
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import notify
-from fourreal.train.recipe import Recipe, VideoRecipe
+from fourreal.train.recipe import Recipe, ReconRecipe, VideoRecipe
 from fourreal.video.checkpoint_files import read_checkpoint_folder
 from fourreal.video.generator import read_training_size
 from fourreal.video.model_folder import find_model_folder
@@ -53,8 +53,10 @@ def fit_to_base(recipe: Recipe, size: tuple[int, int] | None = None) -> Recipe:
 
 def _frames_of_model(recipe: Recipe) -> tuple[int, float | None]:
     """What frame sides must be multiples of, and the rate of the base where it has one. Reads no weight."""
-    if not isinstance(recipe, VideoRecipe):
+    if isinstance(recipe, ReconRecipe):
         return recipe.model.patch, None
+    if not isinstance(recipe, VideoRecipe):
+        return 1, None  # a draft is convolutional
     if not recipe.base:
         return recipe.tubelet[1] * math.lcm(*recipe.model["patch_size"][1:]), None
     if recipe.base in RELEASED or recipe.base in PRESETS:

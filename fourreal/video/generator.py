@@ -60,6 +60,7 @@ class ViewTimeGenerator:
         boundary_ratio: noise levels from this one up are the first expert's.
         draft: finds unknown cells in known ones (not in the papers); None leaves all to the transformer.
         draft_use: see `DraftUse`.
+        repeats_one_sided: a fixed-view or freeze-time video alone is repeated, because the model does worse.
     """
 
     transformer: ViewTimeTransformer
@@ -73,6 +74,7 @@ class ViewTimeGenerator:
     boundary_ratio: float = 0.0
     draft: DraftModel | None = None
     draft_use: DraftUse = "alone"
+    repeats_one_sided: bool = False
 
     def __post_init__(self) -> None:
         config = self.transformer.config
@@ -133,6 +135,7 @@ class ViewTimeGenerator:
             training_size=read_training_size(folder, delta),
             draft=load_draft(folder / DRAFT) if (folder / DRAFT).is_dir() else None,
             draft_use=_draft_use(folder, index.get("draft_use", "alone")),
+            repeats_one_sided=bool(index.get("repeats_one_sided", False)),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -153,6 +156,8 @@ class ViewTimeGenerator:
             index["boundary_ratio"] = self.boundary_ratio
         if self.training_size is not None:
             index["training_size"] = to_dict(self.training_size)
+        if self.repeats_one_sided:
+            index["repeats_one_sided"] = True
         with atomic_folder(folder, overwrite=overwrite) as partial:
             for name, expert in zip(EXPERTS, self.transformers, strict=False):
                 expert.save_pretrained(partial / name)
