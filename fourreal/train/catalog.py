@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import notify
+from fourreal.data.capture_mixture import scenes_of
+from fourreal.data.clips import ClipFolder
 from fourreal.train.recipe import Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.settings import NO_CHANGES, RecipeChanges
@@ -37,8 +40,12 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     names = ("seed", "micro_batch", "precision", "checkpoint_every", "sample_every")
     loop = {name: getattr(changes, name) for name in names if getattr(changes, name) is not None}
     recipe = replace(recipe, loop=replace(recipe.loop, **loop))
-    sources = {name: getattr(changes, name) for name in ("base", "shards") if getattr(changes, name) is not None}
-    recipe = replace(recipe, **sources)
+    names = ("base", "shards", "captures")
+    recipe = replace(recipe, **{name: getattr(changes, name) for name in names if getattr(changes, name) is not None})
+    for source in recipe.captures:
+        scenes_of(source)
+    if changes.clips is not None:
+        recipe = _with_clips(recipe, changes.clips)
     if changes.text is not None:
         if not isinstance(recipe, VideoRecipe) or recipe.base:
             raise InputError(f"the recipe '{recipe.name}' has no choice of text; leave --text out")
@@ -62,6 +69,17 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
         scaled: Any = recipe.stages
         recipe = replace(recipe, stages=tuple(_scaled(stage, changes.scale_steps) for stage in scaled))
     return recipe
+
+
+def _with_clips(recipe: Recipe, clips: str) -> Recipe:
+    """The recipe with real clips in its warped samples."""
+    warps = [getattr(stage, "data", "grids") == "grids" and stage.mixture.shares[2] > 0 for stage in recipe.stages]
+    if recipe.shards or not any(warps):
+        why = "its samples come from shards" if recipe.shards else "it warps none"
+        raise InputError(f"the recipe '{recipe.name}' has no use for clips, because {why}; leave --clips out")
+    _ = ClipFolder(Path(clips)).files
+    stages: Any = recipe.stages
+    return replace(recipe, stages=tuple(replace(s, mixture=replace(s.mixture, clips=clips)) for s in stages))
 
 
 def _scaled(stage: Any, factor: float) -> Any:
