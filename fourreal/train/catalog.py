@@ -16,6 +16,8 @@ from fourreal.train.recipe import Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.settings import NO_CHANGES, RecipeChanges
 from fourreal.train.video_recipes import VIDEO_RECIPES
+from fourreal.video.arrangements import TRAINING_FREE
+from fourreal.video.transformer import check_choices
 
 
 def find_recipe(kind: Literal["video", "recon"], name: str, changes: RecipeChanges = NO_CHANGES) -> Recipe:
@@ -46,6 +48,8 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
         scenes_of(source)
     if changes.clips is not None:
         recipe = _with_clips(recipe, changes.clips)
+    if changes.arrangement is not None:
+        recipe = _with_arrangement(recipe, changes.arrangement)
     if changes.text is not None:
         if not isinstance(recipe, VideoRecipe) or recipe.base:
             raise InputError(f"the recipe '{recipe.name}' has no choice of text; leave --text out")
@@ -69,6 +73,15 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
         scaled: Any = recipe.stages
         recipe = replace(recipe, stages=tuple(_scaled(stage, changes.scale_steps) for stage in scaled))
     return recipe
+
+
+def _with_arrangement(recipe: Recipe, arrangement: str) -> Recipe:
+    if not isinstance(recipe, VideoRecipe):
+        raise InputError(f"the recipe '{recipe.name}' has no choice of arrangement; leave --arrangement out")
+    check_choices({"arrangement": arrangement})
+    if arrangement in TRAINING_FREE:
+        raise InputError(f"the arrangement '{arrangement}' has nothing to train; use it on the base model as it is")
+    return replace(recipe, model={**recipe.model, "arrangement": arrangement})
 
 
 def _with_clips(recipe: Recipe, clips: str) -> Recipe:
