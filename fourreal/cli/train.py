@@ -1,4 +1,4 @@
-"""`fourreal train`: train a video or a reconstruction model by a recipe, on one device or under torchrun."""
+"""`fourreal train`: train a video model, a reconstruction model or a draft by a recipe, on one device or more."""
 
 from __future__ import annotations
 
@@ -41,13 +41,17 @@ class Train:
         vggt-1b: 1.3B; 8 x 4 of 518 x 518; GPUs, and the weights of VGGT-1B.
         tiny: for tests; 3 x 2 of 32 x 32; seconds, and nothing learnt.
 
+    Recipes for draft (unknown cells by matching):
+        mini: 2.8M; 4 x 9 of 64 x 64; a CPU core for hours.
+        tiny: for tests; 3 x 4 of 16 x 16; seconds, and nothing learnt.
+
     Examples:
         fourreal train video --recipe mini --out runs/mini --minutes 2
         fourreal train video --recipe mini --out runs/mini --resume
         torchrun --nproc-per-node 8 -m fourreal.cli train video --recipe wan-1.3b --base DIR --out runs/wan
     """
 
-    kind: Annotated[Literal["video", "recon"], tyro.conf.Positional]
+    kind: Annotated[Literal["video", "recon", "draft"], tyro.conf.Positional]
     """What to train."""
     session: Annotated[RunSettings, tyro.conf.arg(name="")]
     recipe: str = "mini"
@@ -87,8 +91,12 @@ class Train:
 
 
 def _task(recipe: Recipe, device: torch.device) -> Task:
-    from fourreal.train.recipe import VideoRecipe
+    from fourreal.train.recipe import DraftRecipe, VideoRecipe
 
+    if isinstance(recipe, DraftRecipe):
+        from fourreal.train.draft_task import DraftTask
+
+        return DraftTask(recipe, device)
     if isinstance(recipe, VideoRecipe):
         from fourreal.train.video_task import VideoTask
 

@@ -12,7 +12,8 @@ from fourreal.core.errors import InputError
 from fourreal.core.notes import notify
 from fourreal.data.capture_mixture import scenes_of
 from fourreal.data.clips import ClipFolder
-from fourreal.train.recipe import Recipe, VideoRecipe
+from fourreal.train.draft_recipes import DRAFT_RECIPES
+from fourreal.train.recipe import DraftRecipe, Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.settings import NO_CHANGES, RecipeChanges
 from fourreal.train.video_recipes import VIDEO_RECIPES
@@ -20,13 +21,13 @@ from fourreal.video.arrangements import TRAINING_FREE
 from fourreal.video.transformer import check_choices
 
 
-def find_recipe(kind: Literal["video", "recon"], name: str, changes: RecipeChanges = NO_CHANGES) -> Recipe:
+def find_recipe(kind: Literal["video", "recon", "draft"], name: str, changes: RecipeChanges = NO_CHANGES) -> Recipe:
     """A recipe with the user's changes.
 
     Raises:
         InputError: there is no such recipe (the nearest name is given), or a change does not fit it.
     """
-    known = VIDEO_RECIPES if kind == "video" else RECON_RECIPES
+    known: dict[str, Any] = {"video": VIDEO_RECIPES, "recon": RECON_RECIPES, "draft": DRAFT_RECIPES}[kind]
     if name == "micro":
         notify("the recipe 'micro' is called 'mini' now, as the model it trains; the old name goes in the next release")
         name = "mini"
@@ -42,10 +43,14 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     names = ("seed", "micro_batch", "precision", "checkpoint_every", "sample_every")
     loop = {name: getattr(changes, name) for name in names if getattr(changes, name) is not None}
     recipe = replace(recipe, loop=replace(recipe.loop, **loop))
-    names = ("base", "shards", "captures")
-    recipe = replace(recipe, **{name: getattr(changes, name) for name in names if getattr(changes, name) is not None})
-    for source in recipe.captures:
-        scenes_of(source)
+    sources = {name: getattr(changes, name) for name in ("base", "shards") if getattr(changes, name) is not None}
+    recipe = replace(recipe, **sources)
+    if changes.captures is not None:
+        if isinstance(recipe, DraftRecipe):
+            raise InputError(f"the recipe '{recipe.name}' learns from exact flow, which captures lack; leave them out")
+        for source in changes.captures:
+            scenes_of(source)
+        recipe = replace(recipe, captures=changes.captures)
     if changes.clips is not None:
         recipe = _with_clips(recipe, changes.clips)
     if changes.arrangement is not None:

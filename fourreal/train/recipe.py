@@ -18,6 +18,7 @@ class OptimiserConfig:
 
     Attributes:
         kind: muon: orthogonalised momentum for the matrices of the blocks, AdamW for all else. adamw: for all.
+        convolutions: with muon, also for the blocks' convolutions, each a matrix with a row for every output.
         lr: learning rate of AdamW.
         muon_lr: learning rate of Muon; its unit is the spectral norm of a step.
         clip: largest norm of the whole gradient.
@@ -34,6 +35,7 @@ class OptimiserConfig:
     clip: float = 1.0
     warmup: int = 100
     decay: float = 0.0
+    convolutions: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +199,50 @@ class ReconRecipe:
     captures: tuple[str, ...] = ()
 
 
-Recipe = VideoRecipe | ReconRecipe
+@dataclass(frozen=True, kw_only=True)
+class DraftStage:
+    """A part of a draft's training.
+
+    Attributes:
+        learns: matching: where the pixels of one cell are in another. choice: what to make of the matches, which stay
+            as they are.
+        batch: grids in an optimiser step, over all processes.
+        mixture: its grids; the recipe's seed is set when it runs.
+    """
+
+    name: str
+    steps: int
+    batch: int
+    learns: Literal["matching", "choice"]
+    mixture: MixtureConfig
+    optimiser: OptimiserConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftRecipe:
+    """How a draft (`fourreal.video.draft`) is trained.
+
+    Attributes:
+        model: arguments of `DraftModel` that differ from its own.
+        pairs: of cells that matching takes from a grid.
+        columns: of unknown cells that choosing takes from a grid, with all their views.
+        recolouring: strength of what makes renderings look like other cameras' pictures, 0 to 1.
+        base: folder of a draft to start from; empty starts from nothing.
+        shards: folder of tar shards, written with flow, that grids are read from; empty renders them.
+    """
+
+    name: str
+    stages: tuple[DraftStage, ...]
+    loop: LoopConfig
+    model: dict[str, Any] = field(default_factory=dict)
+    pairs: int = 4
+    columns: int = 3
+    recolouring: float = 0.7
+    base: str = ""
+    shards: str = ""
+
+
+Recipe = VideoRecipe | ReconRecipe | DraftRecipe
 
 
 def total_steps(recipe: Recipe) -> int:

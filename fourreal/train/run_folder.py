@@ -17,9 +17,10 @@ import torch
 
 import fourreal
 from fourreal.core.atomic import atomic_file
-from fourreal.core.configs import from_dict, read_json, rename_keys, to_dict
+from fourreal.core.configs import from_dict, read_fields, rename_keys, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import with_shape_keys
+from fourreal.core.reading import reading
 from fourreal.data.mixture import MixtureConfig
 from fourreal.train.recipe import Recipe, ReconRecipe, VideoRecipe
 
@@ -53,17 +54,18 @@ def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
         return
     if not file.is_file():
         raise InputError(f"{out} holds no run to resume ({MANIFEST} is missing); leave --resume out to begin one")
-    stored = read_json(file)
-    known = _current(stored.get("recipe")) if isinstance(stored, dict) else None
-    if not isinstance(known, dict):
-        raise InputError(f"{file} is not the manifest of a training run")
+    with reading(file, "the manifest of a training run"):
+        known = _current(read_fields(file).raw("recipe"))
+        if not isinstance(known, dict):
+            raise InputError("it is not the manifest of a training run")
     if known.get("name") != recipe.name:
         raise InputError(
             f"{out} was begun with the recipe '{known.get('name')}', not '{recipe.name}'; resume with that"
         )
     wanted = json.loads(json.dumps(to_dict(recipe)))
     differing = [key for key in wanted if key != "loop" and wanted[key] != known.get(key)]
-    if wanted["loop"]["seed"] != known["loop"].get("seed"):
+    loop = known.get("loop")
+    if not isinstance(loop, dict) or wanted["loop"]["seed"] != loop.get("seed"):
         differing.append("seed")
     if differing:
         raise InputError(
@@ -105,7 +107,8 @@ def write_manifest(out: Path, recipe: Recipe, processes: int, device: torch.devi
         "torch": torch.__version__,
     }
     file = out / MANIFEST
-    before = read_json(file)["sessions"] if file.is_file() else []
+    before = read_fields(file).values.get("sessions", []) if file.is_file() else []
+    before = before if isinstance(before, list) else []
     manifest = {
         "fourreal": fourreal.__version__,
         "recipe": to_dict(recipe),

@@ -23,6 +23,7 @@ from fourreal.core.atomic import atomic_folder
 from fourreal.core.configs import load_config, save_config
 from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape
+from fourreal.core.reading import reading
 from fourreal.video.arrangements import TRAINING_FREE, Arrangement
 from fourreal.video.checkpoint_files import check_fits, read_checkpoint_folder
 from fourreal.video.model_folder import find_model_folder
@@ -200,7 +201,7 @@ def require_trained(model: ViewTimeTransformer, purpose: Trained = "grid", *, al
 
 def _load_checkpoint(folder: Path, dtype: torch.dtype, changes: dict[str, Any]) -> ViewTimeTransformer:
     checkpoint = read_checkpoint_folder(folder)
-    with init_empty_weights():
+    with reading(folder / "config.json", "the config of a transformer"), init_empty_weights():
         empty = ViewTimeTransformer(**(checkpoint.config | changes))
     check_fits(checkpoint, empty)
     with _quiet_diffusers():

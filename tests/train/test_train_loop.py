@@ -217,7 +217,9 @@ def test_a_log_line_cut_short_by_a_kill_is_left_out(tmp_path):
     log.write(1, "base", {"loss": 2.0})
     log.write(2, "base", {"loss": 1.0})
     with log.file.open("a") as handle:
-        handle.write('{"step": 3, "lo')
+        handle.write('[1]\n{"step": "x"}\n{"step": 3, "lo')
+    with log.file.open("ab") as handle:
+        handle.write(b'\n\xff\xfe{"step": 4}\n')
     assert [line["step"] for line in read_log(tmp_path)] == [1, 2]
     RunLog(tmp_path, resume_step=1).write(2, "base", {"loss": 0.5})
     assert [line["loss"] for line in read_log(tmp_path)] == [2.0, 0.5]
