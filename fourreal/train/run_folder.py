@@ -89,8 +89,9 @@ def _current(recipe: Any) -> Any:
             mixture = {name: size.pop(name) for name in ("shares", "pattern_shares", "curriculum_steps")}
             mixture = from_dict(MixtureConfig, mixture | {"worlds": with_shape_keys(size)}, MANIFEST)
             stage["mixture"] = json.loads(json.dumps(to_dict(mixture)))
-        if isinstance(stage.get("mixture"), dict):
-            stage["mixture"] = {"warp": "homography"} | stage["mixture"]
+        for part, since in (("mixture", {"warp": "homography"}), ("optimiser", {"convolutions": False})):
+            if isinstance(stage.get(part), dict):
+                stage[part] = since | stage[part]
     return recipe
 
 
