@@ -223,7 +223,7 @@ def load_generator(
     """
     folder = find_model_folder(source)
     spec = spec_of(GenerationSettings(device=device))
-    grid = read_training_size(folder) or PAPER_GRID
+    grid = read_training_size(folder, delta) or PAPER_GRID
     chosen = choose_weight_type(named_shape(str(folder)), grid, spec, weight_type)
     if weight_type == "auto" and chosen != "float32":
         notify(f"the weights of {source} are loaded in {chosen}; another format is asked for with --weight-type")

@@ -31,6 +31,8 @@ class Train:
         base: 9.9M; 8 x 13 of 128 x 128; a GPU, and the extra `text` or --text none.
         wan-1.3b: 1.4B; 8 x 61 of 144 x 256; GPUs, and the weights of Wan 2.1 1.3B.
         paper-v2: 11B; 8 x 61 of 144 x 256; 48 GPUs, and a base model of your own (--base DIR).
+        v1-pseudo: 1.4B, by 4Real-Video's way, on warped clips; 8 x 9 of 144 x 256; GPUs, and Wan 2.1 1.3B.
+        v1-objects: what comes after it (--base RUN/model), on animated things; 8 x 9 of 144 x 256; GPUs.
         tiny: for tests; 3 x 5 of 16 x 16; seconds, and nothing learnt.
 
     Recipes for recon:

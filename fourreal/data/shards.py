@@ -178,7 +178,7 @@ def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bo
         wanted["flow"] = True
     record = folder / RECORD
     if record.exists():
-        if with_shape_keys(rename_keys(read_json(record), {"casting": "kind_sampling"})) != wanted:
+        if _current(read_json(record)) != wanted:
             raise InputError(
                 f"{folder} holds shards of another mixture (see {RECORD} in it); choose another folder or remove it"
             )
@@ -187,6 +187,14 @@ def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bo
         raise InputError(f"{folder} holds shards but no {RECORD} that says of what; choose another folder")
     with atomic_file(record) as partial:
         partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+
+
+def _current(record: Any) -> Any:
+    """A record of an older version in today's keys."""
+    record = with_shape_keys(rename_keys(record, {"casting": "kind_sampling"}))
+    if isinstance(record, dict) and isinstance(config := record.get("config"), dict):
+        record["config"] = {"warp": "homography"} | config
+    return record
 
 
 def _shards_in(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import notify
-from fourreal.train.recipe import Recipe, ReconRecipe, VideoRecipe
+from fourreal.train.recipe import DraftRecipe, Recipe, ReconRecipe, VideoRecipe
 from fourreal.video.checkpoint_files import read_checkpoint_folder
 from fourreal.video.generator import read_training_size
 from fourreal.video.model_folder import find_model_folder
@@ -29,6 +29,10 @@ def fit_to_base(recipe: Recipe, size: tuple[int, int] | None = None) -> Recipe:
     Warns:
         UserNote: the recipe's own size was rounded.
     """
+    if isinstance(recipe, DraftRecipe):
+        if size is not None:
+            raise InputError(f"the recipe '{recipe.name}' of a draft has no choice of size; leave --size out")
+        return recipe
     multiple, fps = _frames_of_model(recipe)
     stages: Any = recipe.stages
     fitted = []
@@ -51,12 +55,10 @@ def fit_to_base(recipe: Recipe, size: tuple[int, int] | None = None) -> Recipe:
     return replace(recipe, stages=tuple(fitted))
 
 
-def _frames_of_model(recipe: Recipe) -> tuple[int, float | None]:
+def _frames_of_model(recipe: VideoRecipe | ReconRecipe) -> tuple[int, float | None]:
     """What frame sides must be multiples of, and the rate of the base where it has one. Reads no weight."""
     if isinstance(recipe, ReconRecipe):
         return recipe.model.patch, None
-    if not isinstance(recipe, VideoRecipe):
-        return 1, None  # a draft is convolutional
     if not recipe.base:
         return recipe.tubelet[1] * math.lcm(*recipe.model["patch_size"][1:]), None
     if recipe.base in RELEASED or recipe.base in PRESETS:

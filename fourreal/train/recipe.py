@@ -107,6 +107,7 @@ class VideoRecipe:
             references, which is the last of a mixture's `pattern_shares`.
         sample_steps: of the pictures on the way.
         shards: folder of tar shards that grids are read from; empty renders them as they are needed.
+        captures: READER:PATH of data sets of captures, each drawn as often as the worlds in the stages of grids.
     """
 
     name: str
@@ -121,6 +122,7 @@ class VideoRecipe:
     drop_text: float = 0.1
     sample_steps: int = 8
     shards: str = ""
+    captures: tuple[str, ...] = ()
 
 
 RenderCameras = Literal["predicted", "true"]
@@ -180,6 +182,7 @@ class ReconRecipe:
         scales: what it scales down from the paper, in a sentence.
         base: file of the released VGGT-1B to start from; empty starts from nothing.
         shards: folder of tar shards that samples are read from; empty renders them as they are needed.
+        captures: READER:PATH of data sets of captures, drawn as often as the worlds in the stages that render.
         cameras: see `RenderCameras`.
         distance: the perceptual distance of renders.
     """
@@ -193,6 +196,7 @@ class ReconRecipe:
     cameras: RenderCameras = "predicted"
     distance: PictureDistanceName = "auto"
     shards: str = ""
+    captures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,7 @@ from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.rotations import rotation_angle_deg
-from fourreal.data.mixture import GridMixture
-from fourreal.data.shards import ShardMixture
+from fourreal.data.capture_mixture import data_sets
 from fourreal.data.training_grid import Mixture, TrainingGrid, from_world, stream
 from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_worlds
 from fourreal.eval.image_metrics import psnr
@@ -106,7 +105,9 @@ class ReconTask:
 
     def mixture(self, stage: int) -> Mixture:
         config = replace(self.recipe.stages[stage].mixture, seed=self.recipe.loop.seed * 100 + stage)
-        return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
+        # Captures have no depth, so what learns from depth and cameras alone learns nothing from them.
+        captures = self.recipe.captures if self.recipe.stages[stage].losses.render else ()
+        return data_sets(config, self.recipe.shards, captures)
 
     def losses(self, samples: Sequence[TrainingGrid], stage: int, step: int, indices: Sequence[int]) -> Losses:
         chosen = self.recipe.stages[stage]

@@ -83,11 +83,15 @@ def _current(recipe: Any) -> Any:
         recipe["name"] = "mini"
     if "scales" in recipe and "model" in recipe and "shift" not in recipe:
         recipe = {"cameras": "true", "distance": "st-lpips"} | recipe  # what reconstruction did before it was a choice
+    recipe = {"captures": []} | recipe
     for stage in recipe.get("stages", ()):
         if size := stage.pop("size", None):
             mixture = {name: size.pop(name) for name in ("shares", "pattern_shares", "curriculum_steps")}
             mixture = from_dict(MixtureConfig, mixture | {"worlds": with_shape_keys(size)}, MANIFEST)
             stage["mixture"] = json.loads(json.dumps(to_dict(mixture)))
+        for part, since in (("mixture", {"warp": "homography"}), ("optimiser", {"convolutions": False})):
+            if isinstance(stage.get(part), dict):
+                stage[part] = since | stage[part]
     return recipe
 
 

@@ -55,6 +55,32 @@ def wan_1_3b() -> VideoRecipe:
     )
 
 
+def v1_pseudo() -> VideoRecipe:
+    """4Real-Video's first phase: soft synchronisation of two streams, learnt from warped clips alone."""
+    return _v1("v1-pseudo", 20_000, (0.0, 0.0, 1.0, 0.0), "nothing trained before; clips by --clips, else worlds' own")
+
+
+def v1_objects() -> VideoRecipe:
+    """Its second: a short tuning on animated objects. Start from what the first left, `--base RUN/model`."""
+    return _v1("v1-objects", 3_000, (1.0, 0.0, 0.0, 0.0), "worlds of animated things for 15,000 renders of Objaverse")
+
+
+def _v1(name: str, steps: int, shares: tuple[float, float, float, float], data: str) -> VideoRecipe:
+    """Source: 4Real-Video, sections 3.3 "Training" and 4.1 "4D model"; batch and rate are V2's, as V1 gives none."""
+    stage = _grid_stage("grids", steps, 32, (8, 9, (144, 256)), OptimiserConfig(lr=1e-4, warmup=200), fps=16.0)
+    return VideoRecipe(
+        name=name,
+        scales=f"a latent base of 1.4B for its pixel base of 600M, 9 frames for 8, one size for two; {data}",
+        base="wan2.1-1.3b",
+        model={"arrangement": "parallel_soft"},
+        text="base",
+        shift=0.0,
+        stages=(replace(stage, mixture=replace(stage.mixture, shares=shares, warp="affine")),),
+        loop=LoopConfig(micro_batch=1, gradient_checkpointing=True, ema=0.999, checkpoint_every=200, sample_every=500),
+        sample_steps=16,
+    )
+
+
 def base() -> VideoRecipe:
     """The small paper-like recipe: 9.9M of base and 2.3M of view-time delta, 8 views x 13 frames of 128 x 128."""
     muon = OptimiserConfig(kind="muon", lr=2e-3, muon_lr=0.02, warmup=200, decay=0.5)
@@ -190,4 +216,12 @@ def _own_model(heads: int, head_width: int, layers: int, ffn: int, text_dim: int
     }
 
 
-VIDEO_RECIPES = {"mini": mini, "base": base, "wan-1.3b": wan_1_3b, "paper-v2": paper_v2, "tiny": tiny}
+VIDEO_RECIPES = {
+    "mini": mini,
+    "base": base,
+    "wan-1.3b": wan_1_3b,
+    "paper-v2": paper_v2,
+    "v1-pseudo": v1_pseudo,
+    "v1-objects": v1_objects,
+    "tiny": tiny,
+}

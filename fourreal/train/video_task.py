@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.data.mixture import GridMixture
-from fourreal.data.shards import ShardMixture
+from fourreal.data.capture_mixture import data_sets
 from fourreal.data.single_videos import VideoMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
 from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_worlds
@@ -76,7 +75,7 @@ class VideoTask:
         # Stages draw from different streams, or the second would repeat the first one's worlds.
         config = replace(chosen.mixture, seed=self.recipe.loop.seed * 100 + stage)
         if chosen.data == "grids":
-            return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
+            return data_sets(config, self.recipe.shards, self.recipe.captures)
         return VideoMixture(config, self.generator.codec.temporal_stride)
 
     def losses(self, samples: Sequence[TrainingGrid], stage: int, step: int, indices: Sequence[int]) -> Losses:

@@ -267,9 +267,9 @@ def read_training_size(folder: Path, delta: str | Path | None = None) -> GridSha
         InputError: a record is damaged.
     """
     if delta is not None:
-        expert = Path(delta) / "transformer"
-        laid = expert if (expert / DELTA_CONFIG).is_file() else Path(delta)
-        if (size := read_delta_config(laid).training_size) is not None:
+        of_one_expert = Path(delta) / EXPERTS[0]
+        size = read_delta_config(of_one_expert if of_one_expert.is_dir() else Path(delta)).training_size
+        if size is not None:
             return size
     file = folder / "model_index.json"
     values = _index(folder).get("training_size")
