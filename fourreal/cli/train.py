@@ -61,10 +61,11 @@ class Train:
     def run(self) -> None:
         from fourreal.core.progress import progress_bar
         from fourreal.train.catalog import find_recipe
+        from fourreal.train.fit_base import fit_to_base
         from fourreal.train.loop import train
         from fourreal.train.parallel import join_processes, leave_processes
         from fourreal.train.recipe import total_steps
-        from fourreal.train.run_folder import check_folder
+        from fourreal.train.run_folder import check_extras, check_folder
         from fourreal.view.contact_sheet import write_contact_sheet
 
         session = self.session
@@ -72,9 +73,10 @@ class Train:
             raise InputError(f"steps cannot be negative; got {session.steps}")
         if session.minutes is not None and not session.minutes > 0:
             raise InputError(f"minutes must be positive; got {session.minutes}")
-        recipe = find_recipe(self.kind, self.recipe, self.changes)
+        recipe = fit_to_base(find_recipe(self.kind, self.recipe, self.changes), self.changes.size)
         processes = join_processes(self.device)
         try:
+            check_extras(recipe, processes.device)
             check_folder(session.out, recipe, resume=session.resume)  # before any model is made
             processes.wait()  # nobody may begin the run while another still looks whether there is one
             task = _task(recipe, processes.device)

@@ -133,12 +133,11 @@ class VideoTask:
             model = type(self.model)(**dict(self.model.config))
         model.load_state_dict(weights)
         mark_trained(model, "grid" if chosen.data == "grids" else "video")
-        generator = replace(
-            self.generator, transformer=model.eval(), shift=self.shift, training_size=chosen.mixture.worlds.shape
-        )
+        size = chosen.mixture.worlds.shape
+        generator = replace(self.generator, transformer=model.eval(), shift=self.shift, training_size=size)
         whole = chosen.trains == "all" and chosen.data == "videos"
         if chosen.trains == "arrangement":
-            save_delta(out / "view_time", model, overwrite=True)
+            save_delta(out / "view_time", model, training_size=size, overwrite=True)
         generator.save_pretrained(out / ("base" if whole else "model"), overwrite=True)
 
     # ---- a batch -------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from fourreal.video.quantize import is_quantized, quantize_blocks
 from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
-from fourreal.video.weights import DELTA_CONFIG, load_model
+from fourreal.video.weights import DELTA_CONFIG, load_model, read_delta_config
 
 DRAFT = "draft"
 """Folder of the draft in a generator's."""
@@ -130,7 +130,7 @@ class ViewTimeGenerator:
             shift=_released_shift(folder),
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
-            training_size=read_training_size(folder),
+            training_size=read_training_size(folder, delta),
             draft=load_draft(folder / DRAFT) if (folder / DRAFT).is_dir() else None,
             draft_use=_draft_use(folder, index.get("draft_use", "alone")),
         )
@@ -255,8 +255,17 @@ def _check_experts(high: ViewTimeTransformer, low: ViewTimeTransformer, boundary
         )
 
 
-def read_training_size(folder: Path) -> GridShape | None:
-    """The training grids recorded in a model folder; no weight is read. Raises InputError when it is damaged."""
+def read_training_size(folder: Path, delta: str | Path | None = None) -> GridShape | None:
+    """The training grids recorded in a delta, or else in a model folder. Reads no weight.
+
+    Raises:
+        InputError: a record is damaged.
+    """
+    if delta is not None:
+        expert = Path(delta) / "transformer"
+        laid = expert if (expert / DELTA_CONFIG).is_file() else Path(delta)
+        if (size := read_delta_config(laid).training_size) is not None:
+            return size
     file = folder / "model_index.json"
     values = _index(folder).get("training_size")
     return None if values is None else from_dict(GridShape, values, f"{file}: training_size")
