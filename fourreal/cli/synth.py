@@ -115,12 +115,15 @@ class Synth:
         print(f"{self.out}: {self.count} world{'s' * (self.count > 1)}, {self.views} views x {self.frames} frames each")
 
     def _write(self, folder: Path, config: WorldConfig, seed: int, device: torch.device) -> str:
+        from fourreal.core.atomic import remove_leftovers
         from fourreal.data.worlds import make_world, render_world
         from fourreal.files.grid_folder import GridRecord, save_grid
         from fourreal.files.scene_folder import save_scene
         from fourreal.recon.lift import LiftSettings, lift_grid
         from fourreal.view.contact_sheet import write_contact_sheet
 
+        if folder.is_dir():
+            remove_leftovers(folder)
         sample = render_world(make_world(config, seed), device)
         grid, depth = sample.grid.to("cpu"), sample.depth.cpu()
         record = GridRecord(depth=depth, caption=sample.caption, source=sample.source, licence=sample.licence)

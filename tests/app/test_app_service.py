@@ -176,7 +176,7 @@ def test_nothing_given_is_said(service: Service, session: Session) -> None:
 
 def test_words_alone_need_a_model_that_reads(service: Service, session: Session) -> None:
     service.make(session, replace(CHOICES, prompt="ein roter Würfel 赤い"))
-    assert "reads no text" in finish(session.scene).view().error
+    assert "give a base that can" in finish(session.scene).view().error
 
 
 @pytest.mark.parametrize(
