@@ -16,6 +16,9 @@ from pathlib import Path
 
 from fourreal.core.errors import InputError
 
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, and the name of what is being written is longer than the target's."""
+
 
 @contextlib.contextmanager
 def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
@@ -29,6 +32,7 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(target)
     if target.is_dir():
         raise InputError(f"{target} is a folder; expected a file name to write to")
+    require_writable(target)
     partial = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.partial{target.suffix}")
     with _readable_os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,10 +56,7 @@ def atomic_folder(target: str | os.PathLike[str], *, overwrite: bool = False) ->
         InputError: `target` exists and `overwrite` is False, or it cannot be written.
     """
     target = Path(target)
-    if target.is_file():
-        raise InputError(f"{target} is a file; expected a folder name to write to")
-    if target.exists() and any(target.iterdir()) and not overwrite:
-        raise InputError(f"{target} already exists and is not empty; choose another name or overwrite it")
+    require_free_folder(target, overwrite=overwrite)
     token = secrets.token_hex(4)
     partial = target.with_name(f".{target.name}.{token}.partial")
     with _readable_os_errors(target):
@@ -73,6 +74,29 @@ def atomic_folder(target: str | os.PathLike[str], *, overwrite: bool = False) ->
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def require_free_folder(target: Path, *, overwrite: bool = False) -> None:
+    """What `atomic_folder` asks of a target, for whoever computes for long before writing it.
+
+    Raises:
+        InputError: it is a file, or holds something that is not to be replaced, or nothing can be made there.
+    """
+    require_writable(target)
+    if target.is_file():
+        raise InputError(f"{target} is a file; expected a folder name to write to")
+    if target.exists() and any(target.iterdir()) and not overwrite:
+        raise InputError(f"{target} already exists and is not empty; choose another name or overwrite it")
+
+
+def require_writable(target: Path) -> None:
+    """Raises InputError where nothing of that name can be made, as far as can be told in advance."""
+    for name in target.parts:
+        if len(name.encode()) > LONGEST_NAME:
+            raise InputError(f"'{name[:40]}...' is too long a name; choose one of up to {LONGEST_NAME} bytes")
+    above = next(parent for parent in target.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"cannot write {target} ({above} is not a folder you may write to); choose another place")
+
+
 @contextlib.contextmanager
 def _readable_os_errors(target: Path) -> Iterator[None]:
     if any(part.startswith(".") and part.endswith(".partial") for part in target.parent.parts):
@@ -86,6 +110,6 @@ def _readable_os_errors(target: Path) -> Iterator[None]:
             raise InputError(
                 f"no space left on the disk while writing {target}; free some or choose another"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
             raise InputError(f"cannot write {target} ({error.strerror}); choose a folder you may write to") from error
         raise

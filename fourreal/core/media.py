@@ -25,6 +25,8 @@ from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
 from fourreal.core.linspace_indices import linspace_indices
 
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov")
+"""Of written videos, which are H.264."""
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 VideoQuality = Literal["faithful", "playable"]
 """faithful: H.264 with full colour resolution (yuv444p, about 40 dB), for data.
@@ -166,6 +168,9 @@ def write_image(path: str | Path, image: Float[Tensor, "3 H W"]) -> None:
     """Write a PNG (or what the suffix says), atomically. Values outside [0, 1] are clipped."""
     from PIL import Image
 
+    known = Image.registered_extensions()
+    if known.get(Path(path).suffix.lower()) not in Image.SAVE:
+        raise InputError(f"{path}: a picture's name ends in .png, .jpg or another picture format; got '{path}'")
     with atomic_file(path) as partial:
         Image.fromarray(to_uint8(image[None])[0]).save(partial)
 
@@ -186,10 +191,12 @@ def write_video_stream(
     """`write_video` for frames that come one by one, so that a long video never is in memory whole.
 
     Raises:
-        InputError: there are no frames, or fps is not positive.
+        InputError: there are no frames, fps is not positive, or the name is not a video's.
     """
     if not fps > 0:
         raise InputError(f"fps must be positive; got {fps}")
+    if Path(path).suffix.lower() not in VIDEO_SUFFIXES:
+        raise InputError(f"{path}: a movie's name ends in {' or '.join(VIDEO_SUFFIXES)}; choose such a name")
     with atomic_file(path) as partial:
         _encode(partial, frames, fps, quality)
 

@@ -13,6 +13,7 @@ from fourreal.job.request import JobRequest
 from fourreal.recon.weights import find_weights
 from fourreal.video.generator import read_training_size
 from fourreal.video.model_folder import find_model_folder
+from fourreal.video.model_shape import check_frame_size
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
     if request.grid is None or not _is_complete(request.grid):
         folder = find_model_folder(request.model)
         training_size = read_training_size(folder)
+        check_frame_size(str(folder), request.wish.size)
         generator["model"] = hash_path(folder)
         if request.delta is not None:
             generator["delta"] = hash_path(request.delta)

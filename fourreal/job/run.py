@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
-from fourreal.core.folder_lock import locked
+from fourreal.core.folder_lock import LOCK, locked
 from fourreal.core.notes import collected_notes
 from fourreal.core.progress import Progress
 from fourreal.job.content import hash_path, hash_values
-from fourreal.job.manifest import StageRecord, load_manifest, save_manifest
+from fourreal.job.manifest import MANIFEST, StageRecord, load_manifest, save_manifest
 from fourreal.job.memory import PeakMemory
 from fourreal.job.networks import Networks, find_networks
 from fourreal.job.request import JobRequest, StageName
@@ -69,7 +70,8 @@ def run_job(
             disk is full. What is finished stays.
     """
     load_manifest(out)
-    with locked(out), _full_disk_explained(out):
+    resolve_device(request.settings.device)
+    with locked(out), _nothing_left_of_nothing(out), _full_disk_explained(out):
         _remove_leftovers(out)
         stages = planned(request, until)
         if redo is not None and redo not in (stage.name for stage in stages):
@@ -132,6 +134,17 @@ def _remove_leftovers(out: Path) -> None:
     """What a killed run was writing. The folder is locked, so no other process writes it now."""
     for path in [*out.glob(".*.partial*"), *out.glob(".*.previous")]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextlib.contextmanager
+def _nothing_left_of_nothing(out: Path) -> Iterator[None]:
+    """A run that failed before it made anything leaves no record of itself."""
+    try:
+        yield
+    except BaseException:
+        if {path.name for path in out.iterdir()} <= {MANIFEST, LOCK}:
+            (out / MANIFEST).unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager
