@@ -27,8 +27,10 @@ class Info:
 
 def _describe(path: Path) -> list[tuple[str, str]]:
     from fourreal.files.grid_folder import GRID_MANIFEST
+    from fourreal.files.open_any import opened_at
     from fourreal.files.scene_folder import SCENE_MANIFEST
 
+    path = opened_at(path)
     if (path / GRID_MANIFEST).is_file():
         return _grid(path)
     if (path / SCENE_MANIFEST).is_file():

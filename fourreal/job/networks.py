@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fourreal.core.configs import read_json
+from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape
 from fourreal.files.grid_folder import GRID_MANIFEST
+from fourreal.files.open_any import is_run
 from fourreal.job.content import hash_path
 from fourreal.job.request import JobRequest
 from fourreal.recon.weights import find_weights
@@ -37,8 +39,12 @@ def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
     """Find and hash everything.
 
     Raises:
-        InputError: weights are missing; the message says how to get or train them.
+        InputError: weights are missing, and the message says how to get or train them; frames that the model does
+            not take; a run's folder among the inputs.
     """
+    for name, path in request.inputs.items():
+        if is_run(path):
+            raise InputError(f"{path} is the folder of a run, no {name} input; give its {path / 'grid'} with --grid")
     generator: dict[str, str] = {}
     training_size = None
     if request.grid is None or not _is_complete(request.grid):
