@@ -22,7 +22,7 @@ def main() -> None:
     for path, frames in zip(rows, sample.grid.frames, strict=True):
         write_video(path, frames, sample.grid.fps)
 
-    grid = grid_from_cameras(rows, Sampling(times=4, size=(32, 32))).with_known("cross")
+    grid = grid_from_cameras(rows, Sampling(frames=4, size=(32, 32))).with_known("cross")
     save_grid(OUT / "04_grid", grid, record=GridRecord(source="my cameras"), overwrite=True)
     write_contact_sheet(OUT / "04_cross.png", grid)
     print(f"{int(grid.known.sum())} of {grid.known.numel()} cells known")

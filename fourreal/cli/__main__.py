@@ -18,6 +18,7 @@ from typing import Any
 
 from fourreal.core.atomic import require_writable
 from fourreal.core.errors import InputError
+from fourreal.core.plain_text import plain
 
 # verb -> (module, class, what it does). The sentence is the class's first docstring line (a test compares them).
 VERBS: dict[str, tuple[str, str, str]] = {
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _run(arguments[0], arguments[1:])
     except InputError as error:
-        print(f"fourreal: {error}", file=sys.stderr)
+        print(f"fourreal: {plain(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("fourreal: interrupted; nothing half-written was left behind", file=sys.stderr)

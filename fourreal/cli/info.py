@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
+
+if TYPE_CHECKING:
+    from fourreal.core.gaussians import GaussianSequence
+    from fourreal.files.grid_folder import StoredGrid
 
 
 @dataclass(frozen=True)
@@ -16,32 +21,29 @@ class Info:
     """
 
     path: tyro.conf.Positional[Path | None] = None
-    """A grid folder, a scene folder, a video, an image or a folder of images."""
+    """A grid or scene folder, whose checksums are verified; a .ply, .spz, video, image or a folder of images."""
 
     def run(self) -> None:
+        from fourreal.core.plain_text import plain
+
         rows = _machine() if self.path is None else _describe(self.path)
         width = max(len(name) for name, _ in rows)
         for name, value in rows:
-            print(f"{name:<{width}}  {value}")
+            print(f"{name:<{width}}  {plain(value)}")
 
 
 def _describe(path: Path) -> list[tuple[str, str]]:
-    from fourreal.files.grid_folder import GRID_MANIFEST
-    from fourreal.files.open_any import opened_at
-    from fourreal.files.scene_folder import SCENE_MANIFEST
+    from fourreal.files.grid_folder import StoredGrid
+    from fourreal.files.open_any import is_known, open_any, opened_at
 
     path = opened_at(path)
-    if (path / GRID_MANIFEST).is_file():
-        return _grid(path)
-    if (path / SCENE_MANIFEST).is_file():
-        return _scene(path)
-    return _clip(path)
+    if not is_known(path):
+        return _clip(path)
+    opened = open_any(path)
+    return _grid(path, opened) if isinstance(opened, StoredGrid) else _scene(path, opened)
 
 
-def _grid(path: Path) -> list[tuple[str, str]]:
-    from fourreal.files.grid_folder import load_grid
-
-    stored = load_grid(path)
+def _grid(path: Path, stored: StoredGrid) -> list[tuple[str, str]]:
     grid, record = stored.grid, stored.record
     cameras = "none" if grid.cameras is None else f"{'fixed' if len(grid.cameras.batch_shape) == 1 else 'moving'}"
     return [
@@ -52,16 +54,18 @@ def _grid(path: Path) -> list[tuple[str, str]]:
         ("known cells", f"{int(grid.known.sum())} of {grid.known.numel()}"),
         ("cameras", cameras),
         ("depth", "no" if record.depth is None else "yes"),
+        ("checksums", _checksums(path)),
         *_words(record.caption, record.source, record.licence),
     ]
 
 
-def _scene(path: Path) -> list[tuple[str, str]]:
-    from fourreal.files.scene_folder import load_scene, load_scene_record
+def _scene(path: Path, scene: GaussianSequence) -> list[tuple[str, str]]:
+    from fourreal.files.scene_folder import SCENE_MANIFEST, SceneRecord, load_scene_record
 
-    scene, record = load_scene(path), load_scene_record(path)
+    own = (path / SCENE_MANIFEST).is_file()
+    record = load_scene_record(path) if own else SceneRecord()
     counts = [len(step) for step in scene.steps]
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
     return [
         ("scene", str(path)),
         ("times", f"{len(counts)}, {scene.fps:.3g} per second"),
@@ -69,8 +73,17 @@ def _scene(path: Path) -> list[tuple[str, str]]:
         ("SH degree", str(max(step.sh_degree for step in scene.steps))),
         ("input cameras", f"{len(scene.cameras)} of (height, width) {scene.cameras.image_size}"),
         ("on disk", f"{size / 1e6:.1f} MB"),
+        *([("checksums", _checksums(path))] if own else []),
         *_words(record.caption, record.source, record.licence),
     ]
+
+
+def _checksums(path: Path) -> str:
+    from fourreal.core.checksums import CHECKSUMS, verify_checksums
+
+    if not (path / CHECKSUMS).is_file():
+        return f"not recorded ({CHECKSUMS} is missing)"
+    return f"{verify_checksums(path)} files are as they were written"
 
 
 def _clip(path: Path) -> list[tuple[str, str]]:

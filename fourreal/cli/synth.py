@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fourreal.data.mixture import MixtureConfig
     from fourreal.data.worlds import WorldConfig
-    from fourreal.train.recipe import ReconStage, VideoStage
+    from fourreal.train.recipe import DraftStage, ReconStage, VideoStage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ class Synth:
         fourreal synth --out out/demo
         fourreal synth --out out/worlds --count 16 --views 8 --frames 13 --no-scene
         fourreal synth --shards --recipe base --count 4000 --workers 8 --out out/shards
+        fourreal synth --shards --kind draft --recipe mini --count 6000 --out out/shards-flow
     """
 
     out: Path
@@ -68,8 +69,11 @@ class Synth:
     """Whose mixture and grid size the shards have, instead of what is given here."""
     stage: str | None = None
     """Which stage of the recipe; the last one when left out."""
-    kind: Literal["video", "recon"] = "video"
-    """video: frames for training a video model. recon: frames and depth for a reconstruction model."""
+    kind: Literal["video", "recon", "draft"] = "video"
+    """video: frames for training a video model. recon: frames and depth for a reconstruction model. draft: frames and
+    what exact flow needs, for a draft."""
+    flow: bool = False
+    """With --shards: also store what exact flow between any two cells needs (depth, instances, motion)."""
     curriculum: int = 0
     """Over so many samples of the shards the camera arcs open and the textures get loud; 0 starts with everything."""
     per_shard: int = 64
@@ -86,6 +90,8 @@ class Synth:
         if self.shards:
             self._write_shards()
             return
+        if self.flow:
+            raise InputError("a grid folder stores no flow; add --shards, or leave --flow out")
         if self.recipe is not None or self.stage is not None:
             raise InputError("a recipe says what shards hold; add --shards, or leave --recipe and --stage out")
         config = self._worlds()
@@ -156,7 +162,8 @@ class Synth:
                 GridMixture(config),
                 self.count,
                 per_shard=self.per_shard,
-                depth=self.kind == "recon",
+                depth=self.kind != "video" or self.flow,
+                flow=self.kind == "draft" or self.flow,
                 workers=self.workers,
                 device=resolve_device(self.device),
                 progress=progress,
@@ -191,5 +198,5 @@ class Synth:
 OF_WORLDS = ("views", "frames", "size", "fps", "background", "actors", "arc")
 
 
-def _is_of_grids(stage: VideoStage | ReconStage) -> bool:
+def _is_of_grids(stage: VideoStage | ReconStage | DraftStage) -> bool:
     return getattr(stage, "data", "grids") == "grids"

@@ -1,4 +1,4 @@
-"""`fourreal train`: train a video or a reconstruction model by a recipe, on one device or under torchrun."""
+"""`fourreal train`: train a video model, a reconstruction model or a draft by a recipe, on one device or more."""
 
 from __future__ import annotations
 
@@ -39,13 +39,17 @@ class Train:
         vggt-1b: 1.3B; 8 x 4 of 518 x 518; GPUs, and the weights of VGGT-1B.
         tiny: for tests; 3 x 2 of 32 x 32; seconds, and nothing learnt.
 
+    Recipes for draft (unknown cells by matching):
+        mini: 2.8M; 4 x 9 of 64 x 64; a CPU core for hours.
+        tiny: for tests; 3 x 4 of 16 x 16; seconds, and nothing learnt.
+
     Examples:
         fourreal train video --recipe mini --out runs/mini --minutes 2
         fourreal train video --recipe mini --out runs/mini --resume
         torchrun --nproc-per-node 8 -m fourreal.cli train video --recipe wan-1.3b --base DIR --out runs/wan
     """
 
-    kind: Annotated[Literal["video", "recon"], tyro.conf.Positional]
+    kind: Annotated[Literal["video", "recon", "draft"], tyro.conf.Positional]
     """What to train."""
     session: Annotated[RunSettings, tyro.conf.arg(name="")]
     recipe: str = "mini"
@@ -57,10 +61,11 @@ class Train:
     def run(self) -> None:
         from fourreal.core.progress import progress_bar
         from fourreal.train.catalog import find_recipe
+        from fourreal.train.fit_base import fit_to_base
         from fourreal.train.loop import train
         from fourreal.train.parallel import join_processes, leave_processes
         from fourreal.train.recipe import total_steps
-        from fourreal.train.run_folder import check_folder
+        from fourreal.train.run_folder import check_extras, check_folder
         from fourreal.view.contact_sheet import write_contact_sheet
 
         session = self.session
@@ -68,9 +73,10 @@ class Train:
             raise InputError(f"steps cannot be negative; got {session.steps}")
         if session.minutes is not None and not session.minutes > 0:
             raise InputError(f"minutes must be positive; got {session.minutes}")
-        recipe = find_recipe(self.kind, self.recipe, self.changes)
+        recipe = fit_to_base(find_recipe(self.kind, self.recipe, self.changes), self.changes.size)
         processes = join_processes(self.device)
         try:
+            check_extras(recipe, processes.device)
             check_folder(session.out, recipe, resume=session.resume)  # before any model is made
             processes.wait()  # nobody may begin the run while another still looks whether there is one
             task = _task(recipe, processes.device)
@@ -83,8 +89,12 @@ class Train:
 
 
 def _task(recipe: Recipe, device: torch.device) -> Task:
-    from fourreal.train.recipe import VideoRecipe
+    from fourreal.train.recipe import DraftRecipe, VideoRecipe
 
+    if isinstance(recipe, DraftRecipe):
+        from fourreal.train.draft_task import DraftTask
+
+        return DraftTask(recipe, device)
     if isinstance(recipe, VideoRecipe):
         from fourreal.train.video_task import VideoTask
 

@@ -2,15 +2,18 @@
 
 A killed run, a full disk or an exception leaves the previous output untouched. Leftovers are
 named `.<target>.<random>.partial`, live beside the target and never look like a result.
+A folder is replaced only if this project wrote it: `.fourreal` in it says so.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,9 @@ from fourreal.core.errors import InputError
 
 LONGEST_NAME = 200
 """Bytes; file systems take 255, and the name of what is being written is longer than the target's."""
+MARKER = ".fourreal"
+_MANIFESTS = ("cameras.json", "scene.json", "config.json", "model_index.json", "view_time.json", "state.json")
+_HERE, _SWAP = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux; RENAME_SWAP of macOS has the same value
 
 
 @contextlib.contextmanager
@@ -49,27 +55,34 @@ def atomic_folder(target: str | os.PathLike[str], *, overwrite: bool = False) ->
 
     Args:
         target: the folder to create.
-        overwrite: replace an existing `target`. The old one is moved aside first, so at no
-            moment does a mixture of old and new exist.
+        overwrite: replace an existing `target` that this project wrote. The two are swapped in one step where
+            the system can; elsewhere a kill may leave the old one aside, and the next write puts it back.
 
     Raises:
-        InputError: `target` exists and `overwrite` is False, or it cannot be written.
+        InputError: `target` exists and `overwrite` is False or others wrote it, or it cannot be written.
     """
-    target = Path(target)
-    require_free_folder(target, overwrite=overwrite)
+    shown, target = target, Path(os.path.realpath(target))  # a link stays, and the folder it leads to is written
+    _restore(target)
+    require_free_folder(Path(shown), overwrite=overwrite)
     token = secrets.token_hex(4)
     partial = target.with_name(f".{target.name}.{token}.partial")
     with _readable_os_errors(target):
         partial.mkdir(parents=True)
         try:
             yield partial
-            if target.exists():
+            if not _is_partial(target.parent):
+                (partial / MARKER).write_text("Written by fourreal, which may replace this folder.\n", encoding="utf-8")
+            if not target.exists():
+                os.replace(partial, target)
+            elif not _exchange(partial, target):
                 previous = target.with_name(f".{target.name}.{token}.previous")
                 os.replace(target, previous)
-                os.replace(partial, target)
+                try:
+                    os.replace(partial, target)
+                except BaseException:
+                    os.replace(previous, target)
+                    raise
                 shutil.rmtree(previous)
-            else:
-                os.replace(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -83,8 +96,14 @@ def require_free_folder(target: Path, *, overwrite: bool = False) -> None:
     require_writable(target)
     if target.is_file():
         raise InputError(f"{target} is a file; expected a folder name to write to")
-    if target.exists() and any(target.iterdir()) and not overwrite:
-        raise InputError(f"{target} already exists and is not empty; choose another name or overwrite it")
+    if target.exists() and any(target.iterdir()):
+        if not overwrite:
+            raise InputError(f"{target} already exists and is not empty; choose another name or overwrite it")
+        if not _is_ours(target):
+            raise InputError(
+                f"{target} holds files that fourreal did not write, so it is not replaced; choose another name or "
+                "remove it yourself"
+            )
 
 
 def require_writable(target: Path) -> None:
@@ -97,9 +116,48 @@ def require_writable(target: Path) -> None:
         raise InputError(f"cannot write {target} ({above} is not a folder you may write to); choose another place")
 
 
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two folders in one step, so that a kill finds the old or the new one. False where the system cannot."""
+    if sys.platform not in ("linux", "darwin"):
+        return False
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(first), os.fsencode(second)
+    try:
+        if sys.platform == "darwin":
+            return libc.renamex_np(*names, _SWAP) == 0
+        return libc.renameat2(_HERE, names[0], _HERE, names[1], _SWAP) == 0
+    except AttributeError:  # a C library without the call
+        return False
+
+
+def _restore(target: Path) -> None:
+    """Put back what a kill between two renames left aside, where folders cannot be swapped in one step."""
+    left = sorted(target.parent.glob(f".{glob.escape(target.name)}.*.previous")) if target.parent.is_dir() else []
+    if left and not target.exists():
+        os.replace(left[-1], target)
+
+
+def _is_ours(folder: Path) -> bool:
+    """It has the marker, or a manifest of a version that wrote none."""
+    if (folder / MARKER).is_file():
+        return True
+    for name in _MANIFESTS:
+        with contextlib.suppress(OSError):
+            content = (folder / name).read_bytes()
+            if any(word in content for word in (b"fourreal", b"trained_steps", b"ViewTime", b"base_shape", b"pieces")):
+                return True
+    return False
+
+
+def _is_partial(folder: Path) -> bool:
+    return any(part.startswith(".") and part.endswith(".partial") for part in folder.parts)
+
+
 @contextlib.contextmanager
 def _readable_os_errors(target: Path) -> Iterator[None]:
-    if any(part.startswith(".") and part.endswith(".partial") for part in target.parent.parts):
+    if _is_partial(target.parent):
         # Inside an atomic folder: let that folder's own guard name the place the user asked for.
         yield
         return

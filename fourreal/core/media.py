@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor
 from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
 from fourreal.core.linspace_indices import linspace_indices
+from fourreal.core.reading import reading, require_memory, require_pixels
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov")
 """Of written videos, which are H.264."""
@@ -122,7 +123,10 @@ def read_clip(
         return Clip(_read_images([files[i] for i in keep], size), _since_first(times, keep))
     times = _frame_times(path)
     keep = _choose(times, _within(times, start_s, end_s, path), count, fps, path)
-    kept = dict(_decode(path, set(keep), size))
+    kept: dict[int, Tensor] = {}
+    for index, frame in _decode(path, set(keep), size):
+        kept[index] = frame
+        require_memory(2 * len(keep) * frame.nbytes, f"{path}: {len(keep)} frames")
     missing = [index for index in keep if index not in kept]
     if missing:
         raise InputError(f"{path} is truncated or damaged: frame {missing[0]} of {len(times)} cannot be decoded")
@@ -147,21 +151,24 @@ def sample_clip(
 
 def read_image(path: str | Path) -> Float[Tensor, "3 H W"]:
     """Read one image, upright (EXIF), transparent parts white. Raises InputError when it is none."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected an image")
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            pixels = np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
-    return _to_float(pixels)
+    with reading(path, "an image"):
+        return _to_float(decode_image(path, path))
+
+
+def decode_image(file: Any, where: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels of an image file (or its path), upright, transparent parts white; its size is checked first."""
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as opened:
+        require_pixels(opened.height, opened.width, where)
+        image = ImageOps.exif_transpose(opened)
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB"))
 
 
 def write_image(path: str | Path, image: Float[Tensor, "3 H W"]) -> None:
@@ -258,8 +265,11 @@ def _image_files(path: Path) -> list[Path]:
 
 
 def _read_images(files: Sequence[Path], size: tuple[int, int] | None) -> Float[Tensor, "T 3 H W"]:
-    frames = [read_image(file) if size is None else fit(read_image(file), size) for file in files]
-    for file, frame in zip(files, frames, strict=True):
+    frames = []
+    for file in files:
+        frame = read_image(file) if size is None else fit(read_image(file), size)
+        require_memory(2 * len(files) * frame.nbytes, f"{file.parent}: {len(files)} images")
+        frames.append(frame)
         if frame.shape != frames[0].shape:
             raise InputError(
                 f"{file} is (height, width) {tuple(frame.shape[1:])} but {files[0].name} is "
@@ -347,8 +357,10 @@ def _decode(path: Path, keep: set[int], size: tuple[int, int] | None) -> Iterato
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
+            require_pixels(stream.height, stream.width, path)
             stream.thread_type = "AUTO"
             for index, frame in enumerate(container.decode(stream)):
+                require_pixels(frame.height, frame.width, path)
                 if index in keep:
                     pixels = frame.to_ndarray(format="rgb24")
                     quarter_turns = round(frame.rotation / 90) % 4
@@ -357,6 +369,8 @@ def _decode(path: Path, keep: set[int], size: tuple[int, int] | None) -> Iterato
                 if index >= last:
                     return
     except (FFmpegError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} cannot be decoded ({_reason(error)}); it is truncated or damaged") from error
 
 

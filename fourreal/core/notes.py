@@ -8,6 +8,8 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 
+from fourreal.core.plain_text import plain
+
 
 class UserNote(UserWarning):
     """One sentence for the user. The command line prints it as one line; in Python it is a warning."""
@@ -41,4 +43,4 @@ def printed_notes(*, all_warnings: bool = False) -> Iterator[None]:
         yield
     counts = Counter(str(w.message) for w in caught if all_warnings or issubclass(w.category, UserNote))
     for sentence, times in counts.items():
-        print(f"fourreal: {sentence}{f' ({times} times)' if times > 1 else ''}", file=sys.stderr)
+        print(f"fourreal: {plain(sentence)}{f' ({times} times)' if times > 1 else ''}", file=sys.stderr)

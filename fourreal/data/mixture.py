@@ -55,6 +55,8 @@ class MixtureConfig:
         warp_strength: see `view_homographies`.
         curriculum_steps: over so many steps the camera arcs go from narrow to wide and the textures from soft to
             loud; 0 starts with the full variety.
+        fps_range: worlds of objects and physics draw their columns per second from here, so that things move
+            slower and faster; None takes that of `worlds`.
         kind_sampling: see `KindSampling`.
         clips: folder of real clips for the warped samples; empty warps procedural ones.
         seed: of everything.
@@ -69,6 +71,7 @@ class MixtureConfig:
     reversal: float = 0.5
     warp_strength: float = 0.35
     curriculum_steps: int = 0
+    fps_range: tuple[float, float] | None = None
     kind_sampling: KindSampling = "redraw"
     clips: str = ""
     seed: int = 0
@@ -77,6 +80,8 @@ class MixtureConfig:
         for name, shares in (("shares", self.shares), ("pattern_shares", self.pattern_shares)):
             if min(shares) < 0 or sum(shares) <= 0:
                 raise InputError(f"{name} of a mixture must be at least 0 and not all 0; got {shares}")
+        if self.fps_range is not None and not 0 < self.fps_range[0] <= self.fps_range[1] <= 240:
+            raise InputError(f"fps_range must be a range within (0, 240]; got {self.fps_range}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +118,8 @@ class GridMixture:
         worlds = worlds_at(config, step)
         if kind == "warped":
             return self._warped_draft(worlds, pattern, reverse, step, index)
+        if config.fps_range is not None:
+            worlds = replace(worlds, fps=float(stream(config.seed, step, index, "fps").uniform(*config.fps_range)))
         if kind == "static":
             world = draw_world(replace(worlds, frames=1), None, config.seed, step, index)
         elif config.kind_sampling == "actors":

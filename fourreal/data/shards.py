@@ -3,6 +3,8 @@
     000123.json                 kind, caption, source, licence, seconds, cameras
     000123.v00.png ...          one picture a view, its times below each other, lossless
     000123.depth.safetensors    z-depth, float16, where there is one
+    000123.flow.safetensors     instance of every pixel and motion of every instance, where they are wanted: with
+                                depth and cameras they give the exact flow between any two cells
 
 and `mixture.json` beside the shards holds the mixture they were drawn from.
 
@@ -19,9 +21,9 @@ import signal
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import torch
@@ -34,10 +36,15 @@ from fourreal.core.configs import read_json, rename_keys, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
 from fourreal.core.grid_shape import with_shape_keys
-from fourreal.core.media import to_uint8
+from fourreal.core.media import decode_image, to_uint8
+from fourreal.core.plain_text import plain
 from fourreal.core.progress import Progress, silent
+from fourreal.core.reading import reading
 from fourreal.data.mixture import MixtureConfig, draw_references, with_references
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
+
+Places: TypeAlias = dict[str, tuple[int, int]]
+"""Offset and length, in a shard's file, of the contents of one sample's members by name."""
 
 RECORD = "mixture.json"
 RENDERED_TOGETHER = 8
@@ -52,6 +59,7 @@ def write_shards(
     *,
     per_shard: int = 64,
     depth: bool = True,
+    flow: bool = False,
     workers: int = 0,
     device: torch.device | str = "cpu",
     progress: Progress = silent,
@@ -63,20 +71,23 @@ def write_shards(
 
     Args:
         depth: also store the exact depth of worlds; video models do not need it.
+        flow: also store, with the depth, the instances and their motion, which exact flow needs.
         workers: processes that write shards side by side, all on `device`; 0 writes them here. They change nothing
             in the samples.
 
     Raises:
-        InputError: fewer than one sample asked for, the folder cannot be written, or it holds shards of another
-            mixture.
+        InputError: fewer than one sample asked for, flow without depth, the folder cannot be written, or it holds
+            shards of another mixture.
     """
     if count < 1 or per_shard < 1 or workers < 0:
         raise InputError(
             f"shards need at least 1 sample in all and in each, and workers cannot be negative; got {count}, "
             f"{per_shard} and {workers}"
         )
+    if flow and not depth:
+        raise InputError("exact flow is computed from depth; store depth too")
     folder = Path(folder)
-    _claim(folder, mixture, per_shard, depth)
+    _claim(folder, mixture, per_shard, depth, flow)
     firsts = range(0, count, per_shard)
     shards = {
         folder / f"shard-{first // per_shard:05d}.tar": range(first, min(first + per_shard, count)) for first in firsts
@@ -84,7 +95,7 @@ def write_shards(
     missing = {shard: numbers for shard, numbers in shards.items() if not _is_whole(shard, numbers)}
     done = count - sum(map(len, missing.values()))
     jobs = [
-        _ShardJob(path=shard, numbers=numbers, mixture=mixture, depth=depth, device=str(device))
+        _ShardJob(path=shard, numbers=numbers, mixture=mixture, depth=depth, flow=flow, device=str(device))
         for shard, numbers in missing.items()
     ]
     for samples in _side_by_side(jobs, workers) if workers and jobs else map(_write_shard, jobs):
@@ -99,6 +110,7 @@ class _ShardJob:
     numbers: range
     mixture: Mixture
     depth: bool
+    flow: bool
     device: str
 
 
@@ -109,11 +121,17 @@ def _write_shard(job: _ShardJob) -> int:
             numbers = range(first, min(first + RENDERED_TOGETHER, job.numbers.stop))
             drafts = [replace(job.mixture.draft(number, 0), reverse=False) for number in numbers]
             for number, sample in zip(numbers, job.mixture.render(drafts, job.device), strict=True):
-                for name, content in _members(sample if job.depth else replace(sample, depth=None)).items():
+                for name, content in _members(_stored_part(sample, job)).items():
                     info = tarfile.TarInfo(f"{number:06d}.{name}")
                     info.size = len(content)
                     archive.addfile(info, io.BytesIO(content))
     return len(job.numbers)
+
+
+def _stored_part(sample: TrainingGrid, job: _ShardJob) -> TrainingGrid:
+    if job.flow and sample.depth is not None:
+        return sample
+    return replace(sample, depth=sample.depth if job.depth else None, instance_ids=None, instance_motion=None)
 
 
 def _side_by_side(jobs: list[_ShardJob], workers: int) -> Iterator[int]:
@@ -151,11 +169,13 @@ def _is_whole(shard: Path, numbers: range) -> bool:
     return ended and keys == [f"{number:06d}" for number in numbers]
 
 
-def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool) -> None:
+def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bool) -> None:
     """Write the mixture into the folder, or check that it is the one written there."""
     assert is_dataclass(mixture)
     assert not isinstance(mixture, type)
     wanted = {"mixture": type(mixture).__name__, **to_dict(mixture), "per_shard": per_shard, "depth": depth}
+    if flow:  # left out otherwise, so that folders written before there was a choice can be added to
+        wanted["flow"] = True
     record = folder / RECORD
     if record.exists():
         if with_shape_keys(rename_keys(read_json(record), {"casting": "kind_sampling"})) != wanted:
@@ -202,15 +222,11 @@ class ShardMixture:
         """Shard, name and description of every sample."""
         found = []
         for shard in _shards_in(Path(self.folder)):
-            try:
-                with tarfile.open(shard) as archive:
-                    for member in archive:
-                        if member.name.endswith(".json"):
-                            stored = archive.extractfile(member)
-                            assert stored is not None
-                            found.append((shard, member.name.removesuffix(".json"), json.loads(stored.read())))
-            except (tarfile.TarError, OSError, json.JSONDecodeError) as error:
-                raise InputError(f"{shard} is no tar shard of samples or is damaged ({error})") from error
+            for key, places in _places(shard).items():
+                if "json" in places:
+                    with reading(shard, "samples in a tar shard"):
+                        record = _record(_contents(shard, {"json": places["json"]})["json"])
+                    found.append((shard, key, record))
         if not found:
             raise InputError(f"{self.folder} holds no shards (*.tar) with samples; write some with `fourreal synth`")
         return found
@@ -240,35 +256,87 @@ class ShardMixture:
             raise InputError(
                 f"{draft.shard} holds grids of (views, times, height, width) {got}; the recipe trains on {wanted}"
             )
-        depth = None if sample.depth is None else sample.depth.to(device)
-        return replace(sample, grid=sample.grid.to(device), depth=depth)
+        geometry = {name: getattr(sample, name) for name in ("depth", "instance_ids", "instance_motion")}
+        there = {name: values.to(device) for name, values in geometry.items() if values is not None}
+        return replace(sample, grid=sample.grid.to(device), **there)
+
+
+def _places(shard: Path) -> dict[str, Places]:
+    """Of every sample of a shard by its key: offset and length of its members' contents by the rest of their name.
+
+    A shard is a tar file without compression or holes, so contents lie in it as they are. They are searched for once,
+    as long as the file does not change.
+    """
+    try:
+        changed = shard.stat().st_mtime_ns
+    except OSError as error:
+        raise InputError(f"{shard} is no tar shard of samples or is damaged ({plain(error, 80)})") from error
+    return _searched(shard, changed)
+
+
+@cache
+def _searched(shard: Path, changed: int) -> dict[str, Places]:
+    found: dict[str, Places] = {}
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            for member in archive:
+                if not member.isreg() or member.issparse() or member.size > shard.stat().st_size:
+                    raise InputError(f"{shard}: '{plain(member.name, 80)}' is not a plain file; it is no tar shard")
+                key, _, name = member.name.partition(".")
+                found.setdefault(key, {})[name] = (member.offset_data, member.size)
+    except (tarfile.TarError, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shard} is no tar shard of samples or is damaged ({plain(error, 80)})") from error
+    return found
+
+
+def _contents(shard: Path, places: Places) -> dict[str, bytes]:
+    with shard.open("rb") as file:
+        return {name: _read_at(file, *place) for name, place in places.items()}
+
+
+def _read_at(file: BinaryIO, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    return file.read(length)
+
+
+def _record(content: bytes) -> dict[str, Any]:
+    """What a sample's `.json` says."""
+    record = json.loads(content)
+    for key in ("kind", "caption", "source", "licence"):
+        if not isinstance(record[key], str):
+            raise ValueError(f"'{key}' is no text")
+    return record
 
 
 def read_sample(shard: Path, key: str) -> TrainingGrid:
-    """One sample of a shard, views forwards and nothing given."""
-    from PIL import Image
+    """One sample of a shard, views forwards and nothing given.
+
+    Raises:
+        InputError: the shard is damaged, or the sample is not in it.
+    """
+    places = _places(shard).get(key, {})
+    with reading(f"{shard}: sample {key}"):
+        return _sample(_contents(shard, places), f"{shard}: sample {key}")
+
+
+def _sample(contents: dict[str, bytes], where: str) -> TrainingGrid:
     from safetensors.torch import load
 
-    contents: dict[str, bytes] = {}
-    with tarfile.open(shard) as archive:
-        for member in archive:
-            if member.name.startswith(key + "."):
-                stored = archive.extractfile(member)
-                assert stored is not None
-                contents[member.name.removeprefix(key + ".")] = stored.read()
-    record = json.loads(contents["json"])
-    seconds = torch.tensor(record["seconds"])
+    record = _record(contents["json"])
+    seconds = torch.tensor(record["seconds"], dtype=torch.float32)
     strips = [contents[name] for name in sorted(contents) if name.endswith(".png")]
-    views = [torch.from_numpy(np.array(Image.open(io.BytesIO(strip)))) for strip in strips]
+    views = [torch.from_numpy(np.array(decode_image(io.BytesIO(strip), where))) for strip in strips]
     frames = rearrange(torch.stack(views), "v (t h) w c -> v t c h w", t=len(seconds)).float() / 255
     cameras = None
     if record["cameras"] is not None:
         poses, intrinsics = (torch.tensor(record["cameras"][name]) for name in ("world_to_cam", "intrinsics"))
-        cameras = Cameras(poses, intrinsics, (frames.shape[-2], frames.shape[-1]))
+        cameras = Cameras(poses.float(), intrinsics.float(), (frames.shape[-2], frames.shape[-1]))
     grid = VideoGrid.complete(frames.contiguous(), seconds, cameras).validated()
     depth = load(contents["depth.safetensors"])["depth"].float() if "depth.safetensors" in contents else None
     nothing = known_pattern("none", grid.num_views, grid.num_times)
-    return TrainingGrid(
+    read = TrainingGrid(
         kind=record["kind"],
         grid=grid,
         references=nothing,
@@ -276,6 +344,12 @@ def read_sample(shard: Path, key: str) -> TrainingGrid:
         source=record["source"],
         licence=record["licence"],
         depth=depth,
+    )
+    if "flow.safetensors" not in contents:
+        return read
+    stored_flow = load(contents["flow.safetensors"])
+    return replace(
+        read, instance_ids=stored_flow["instance_ids"].short(), instance_motion=stored_flow["instance_motion"]
     )
 
 
@@ -299,6 +373,10 @@ def _members(sample: TrainingGrid) -> dict[str, bytes]:
         members[f"v{view:02d}.png"] = buffer.getvalue()
     if sample.depth is not None:
         members["depth.safetensors"] = save({"depth": sample.depth.half().cpu().contiguous()})
+    if sample.instance_ids is not None and sample.instance_motion is not None:
+        small = torch.uint8 if sample.instance_motion.shape[1] <= 256 else torch.int16
+        ids, motion = sample.instance_ids.to(small).cpu(), sample.instance_motion.cpu()
+        members["flow.safetensors"] = save({"instance_ids": ids.contiguous(), "instance_motion": motion.contiguous()})
     return members
 
 

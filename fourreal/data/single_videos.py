@@ -72,7 +72,14 @@ class VideoMixture:
         frames = frames.flip(1) if draft.backwards else frames
         seconds = torch.arange(frames.shape[1], device=frames.device) / self.config.worlds.fps
         grid = VideoGrid.complete(frames.contiguous(), seconds)
-        return replace(made, kind=draft.kind, grid=grid, references=draft.given[None], depth=None)
+        return TrainingGrid(
+            kind=draft.kind,
+            grid=grid,
+            references=draft.given[None],
+            caption=made.caption,
+            source=made.source,
+            licence=made.licence,
+        )
 
 
 def draw_mask(times: int, group: int, rng: np.random.Generator) -> Bool[Tensor, "T"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from fourreal.core.grid import VideoGrid
 from fourreal.data.training_grid import TrainingGrid
@@ -27,5 +28,12 @@ def duplicated_in_time(sample: TrainingGrid, times: int, fps: float) -> Training
         kind="static",
         grid=VideoGrid.complete(frames.contiguous(), seconds, grid.cameras),
         references=torch.zeros(grid.num_views, times, dtype=torch.bool),
-        depth=None if sample.depth is None else sample.depth[:, :1].expand(-1, times, -1, -1).contiguous(),
+        depth=_repeated(sample.depth, 1, times),
+        instance_ids=_repeated(sample.instance_ids, 1, times),
+        instance_motion=_repeated(sample.instance_motion, 0, times),
     )
+
+
+def _repeated(values: Tensor | None, axis: int, times: int) -> Tensor | None:
+    """What holds at the first time, at every time."""
+    return None if values is None else values.narrow(axis, 0, 1).repeat_interleave(times, axis)

@@ -13,10 +13,11 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from fourreal.core.cameras import Cameras
+from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.data.sample import GridSample
 
@@ -34,6 +35,8 @@ class TrainingGrid:
         references: cells given to the model; the others it has to generate.
         depth: z-depth of every pixel, for worlds; None where it is not known.
         reverse: the views run backwards.
+        instance_ids, instance_motion: which rigid instance each pixel shows and how instances move, as in
+            `GridSample`, for worlds; None where nobody knows it.
     """
 
     kind: SampleKind
@@ -44,11 +47,34 @@ class TrainingGrid:
     licence: str
     depth: Float[Tensor, "V T H W"] | None = None
     reverse: bool = False
+    instance_ids: Int[Tensor, "V T H W"] | None = None
+    instance_motion: Float[Tensor, "T K 4 4"] | None = None
 
     @property
     def cameras(self) -> Cameras:
         assert self.grid.cameras is not None, "this kind of sample has no cameras"
         return self.grid.cameras
+
+    def with_geometry(self) -> GridSample:
+        """The same grid with its exact geometry, from which the flow between any two cells follows.
+
+        Raises:
+            InputError: the sample does not know its depth, instances or motion.
+        """
+        if self.depth is None or self.instance_ids is None or self.instance_motion is None:
+            raise InputError(
+                f"the sample '{self.source}' does not hold depth, instances and motion, from which exact flow is "
+                "computed; write shards with `fourreal synth --shards --flow`"
+            )
+        return GridSample(
+            grid=self.grid,
+            depth=self.depth,
+            instance_ids=self.instance_ids,
+            caption=self.caption,
+            source=self.source,
+            licence=self.licence,
+            instance_motion=self.instance_motion,
+        )
 
 
 @runtime_checkable
@@ -76,6 +102,7 @@ def reversed_views(sample: TrainingGrid) -> TrainingGrid:
         sample,
         grid=sample.grid.select(views=order),
         depth=None if sample.depth is None else sample.depth[order],
+        instance_ids=None if sample.instance_ids is None else sample.instance_ids[order],
         reverse=not sample.reverse,
     )
 
@@ -91,4 +118,6 @@ def from_world(kind: SampleKind, made: GridSample) -> TrainingGrid:
         source=made.source,
         licence=made.licence,
         depth=made.depth,
+        instance_ids=made.instance_ids.short(),
+        instance_motion=made.instance_motion,
     )

@@ -96,12 +96,32 @@ def flow_warp(grid: VideoGrid) -> VideoGrid:
     return _completed(grid, frames)
 
 
+def row_warp(grid: VideoGrid) -> VideoGrid:
+    """Every cell is the first view's frame at that time, moved as the first frames of the two views differ. Needs the
+    first row and column.
+
+    For view v at time t: the flow from (v, 0) to (0, 0), found directly, says which pixel of the first view shows what
+    a pixel of view v shows; the first view's frame at t is sampled there. So things that move are taken to be as far
+    away as what the view's first frame shows in their place.
+
+    Raises:
+        InputError: a cell of the first row or column is not known.
+    """
+    column, row = _first_column(grid, "row-warp"), _first_row(grid, "row-warp")
+    frames = row[None].expand_as(grid.frames).clone()
+    if grid.num_views > 1:
+        for view, disparity in enumerate(dense_flow(column[1:], column[:1].expand_as(column[1:])), 1):
+            frames[view] = warp(row, disparity.expand(len(row), -1, -1, -1))
+    return _completed(grid, frames)
+
+
 BASELINES: dict[str, Completion] = {
     "copy-view": copy_view,
     "copy-time": copy_time,
     "change-add": change_add,
     "flow-warp": flow_warp,
     "nearest-view": nearest_view,
+    "row-warp": row_warp,
 }
 
 

@@ -1,4 +1,4 @@
-"""Scene formats in and out: grid folders, scene folders, and what other programs read."""
+"""Grid folders, scene folders, and exporters to the formats of other programs."""
 
 from __future__ import annotations
 

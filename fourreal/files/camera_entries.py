@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fourreal.core.cameras import Cameras
+from fourreal.core.configs import Fields
 from fourreal.core.errors import InputError
-from fourreal.files.manifest import Fields, located
+from fourreal.core.reading import reading
 
 CONVENTION = (
     "transform_matrix is camera-to-world in OpenGL axes (+x right, +y up, +z back); fl_x fl_y cx cy in pixels, "
@@ -56,7 +57,7 @@ def from_entries(shared: Fields, entries: Sequence[Fields]) -> Cameras:
     image_size = read_image_size(shared)
     intrinsics = torch.tensor([_intrinsic_matrix(shared, entry) for entry in entries], dtype=torch.float64)
     world_to_cam = torch.stack([_from_opengl(entry) for entry in entries])
-    with located(shared.where):
+    with reading(shared.where):
         return Cameras(world_to_cam.float(), intrinsics.float(), image_size).validated()
 
 

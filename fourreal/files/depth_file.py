@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fourreal.core.errors import InputError
+from fourreal.core.reading import read_array, reading
 
 
 def write_depth(path: Path, depth: Float[Tensor, "T H W"]) -> None:
@@ -21,18 +22,15 @@ def write_depth(path: Path, depth: Float[Tensor, "T H W"]) -> None:
 
 
 def read_depth(path: Path, shape: tuple[int, int, int]) -> Float[Tensor, "T H W"]:
-    """Read z-depth of the given shape as float32.
+    """Read z-depth of the given shape as float32; no more memory than that is used, whatever the file declares.
 
     Raises:
         InputError: the file is damaged, or holds another shape or kind of numbers, or NaN.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = archive["z"]
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as depth ({error}); it is truncated or damaged") from error
-    if values.shape != shape or values.dtype not in (np.float16, np.float32):
-        raise InputError(
-            f"{path}: expected floating point depth {list(shape)}, got {values.dtype} {list(values.shape)}"
-        )
-    return torch.from_numpy(values).float()
+    with reading(path, "depth in a whole .npz"), zipfile.ZipFile(path) as archive, archive.open("z.npy") as file:
+        values = read_array(file, 4 * math.prod(shape))
+        if values.shape != shape or values.dtype not in (np.float16, np.float32):
+            raise InputError(
+                f"{path}: expected floating point depth {list(shape)}, got {values.dtype} {list(values.shape)}"
+            )
+        return torch.from_numpy(values).float()

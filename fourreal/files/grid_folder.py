@@ -4,6 +4,7 @@
     rgb/v000.mp4      one H.264 video per view, full colour resolution ("video"), or
     rgb/v000/t000.png lossless pictures ("png")
     depth/v000.npz    optional z-depth, float16
+    SHA256SUMS        checksums of all these files
 
 Frames of cells that are not known are not data: they are absent (png) or ignored (video) and
 read back as zeros. Every key of `cameras.json` is described in `docs/formats.md`.
@@ -24,12 +25,15 @@ from torch import Tensor
 
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.cameras import Cameras
+from fourreal.core.checksums import verify_checksums, write_checksums
+from fourreal.core.configs import Fields
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import read_clip, read_image, write_image, write_video
+from fourreal.core.reading import reading, require_memory
 from fourreal.files import camera_entries
 from fourreal.files.depth_file import read_depth, write_depth
-from fourreal.files.manifest import Fields, located, open_manifest
+from fourreal.files.manifest import open_manifest
 
 GRID_MANIFEST = "cameras.json"
 VERSION = 1
@@ -38,7 +42,7 @@ Storage = Literal["video", "png"]
 """video: H.264 at about 40 dB, small. png: lossless, and what nerfstudio can open."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GridRecord:
     """What a grid folder keeps beside the grid.
 
@@ -100,16 +104,22 @@ def save_grid(
                 write_depth(partial / _depth_name(view), record.depth[view])
         text = json.dumps(_manifest(grid, record, storage), indent=1, allow_nan=False)
         (partial / GRID_MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_checksums(partial)
 
 
-def load_grid(folder: str | os.PathLike[str]) -> StoredGrid:
+def load_grid(folder: str | os.PathLike[str], *, verify: bool = False) -> StoredGrid:
     """Read a grid folder.
+
+    Args:
+        verify: compare its files with the recorded checksums first.
 
     Raises:
         InputError: anything is missing, damaged, or at odds with `cameras.json`; the message names it.
     """
     folder = Path(folder)
     manifest = open_manifest(folder, GRID_MANIFEST, "grid", VERSION)
+    if verify:
+        verify_checksums(folder)
     storage = manifest.choice("storage", ("video", "png"))
     image_size = camera_entries.read_image_size(manifest)
     cells, known = _read_cells(manifest)
@@ -117,14 +127,14 @@ def load_grid(folder: str | os.PathLike[str]) -> StoredGrid:
     seconds = _read_seconds(manifest, cells, times)
     cameras = _read_cameras(manifest, cells, views, times)
     files = {cell: entry.file("file_path", folder) for cell, entry in cells.items() if known[cell]}
-    _require_memory(views * times * 3 * image_size[0] * image_size[1] * 4, manifest.where)
+    require_memory(views * times * 3 * image_size[0] * image_size[1] * 4, f"{manifest.where}: its frames")
     frames = torch.zeros(views, times, 3, *image_size)
     for view in range(views):
         row = {time: files[view, time] for time in range(times) if (view, time) in files}
         read = _read_video_row if storage == "video" else _read_png_row
         for time, frame in read(row, times, image_size).items():
             frames[view, time] = frame
-    with located(manifest.where):
+    with reading(manifest.where):
         grid = VideoGrid(frames, known, seconds, cameras).validated()
         return StoredGrid(grid, _read_record(manifest, folder, grid))
 
@@ -288,14 +298,3 @@ def _read_record(manifest: Fields, folder: Path, grid: VideoGrid) -> GridRecord:
         licence=manifest.text("license", ""),
         metres_per_unit=manifest.number("metres_per_unit") if "metres_per_unit" in manifest else None,
     )
-
-
-def _require_memory(needed: int, where: str) -> None:
-    """Refuse sizes this machine cannot hold, before a wrong number in a file takes it down."""
-    if not hasattr(os, "sysconf"):
-        return
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > available:
-        raise InputError(
-            f"{where}: the frames would need {needed / 2**30:.1f} GiB, this machine has {available / 2**30:.1f} GiB"
-        )

@@ -1,15 +1,21 @@
-"""Open a folder without being told whether it holds a grid or a scene."""
+"""Open what holds a grid or a scene without being told which: one table, a new format is one line in it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import torch
+
+from fourreal.core.cameras import Cameras
 from fourreal.core.configs import read_json
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.files.grid_folder import GRID_MANIFEST, StoredGrid, load_grid
+from fourreal.files.packed import read_spz
+from fourreal.files.ply import read_ply, read_ply_sequence
 from fourreal.files.scene_folder import SCENE_MANIFEST, load_scene
 
 FolderKind = Literal["grid", "scene"]
@@ -42,27 +48,57 @@ def opened_at(folder: Path, part: FolderKind = "scene") -> Path:
     return folder / part
 
 
-def folder_kind(folder: str | os.PathLike[str]) -> FolderKind:
-    """What a folder holds, by its manifest; nothing is read.
+def _one_moment(read: Callable[[Path], object]) -> Callable[[Path], GaussianSequence]:
+    def opened(path: Path) -> GaussianSequence:
+        no_cameras = Cameras(torch.zeros(0, 4, 4), torch.zeros(0, 3, 3), (1, 1))
+        return GaussianSequence((read(path),), torch.zeros(1), no_cameras)  # pyright: ignore[reportArgumentType]
+
+    return opened
+
+
+READERS: dict[str, tuple[FolderKind, Callable[[Path], StoredGrid | GaussianSequence]]] = {
+    GRID_MANIFEST: ("grid", load_grid),
+    SCENE_MANIFEST: ("scene", load_scene),
+    "*.ply": ("scene", read_ply_sequence),
+    ".ply": ("scene", _one_moment(read_ply)),
+    ".spz": ("scene", _one_moment(read_spz)),
+}
+"""By the file that a folder holds, or by a file's suffix: what it is, and what reads it."""
+
+
+def folder_kind(path: str | os.PathLike[str]) -> FolderKind:
+    """What a folder or file holds, by its manifest or name; nothing is read.
+
 
     Raises:
-        InputError: it is neither, or claims to be both.
+        InputError: it is neither a grid nor a scene, or claims to be both.
     """
-    folder = Path(folder)
-    needs = f"a grid folder has a {GRID_MANIFEST}, a scene folder a {SCENE_MANIFEST}"
-    if not folder.is_dir():
-        came = "it is a file" if folder.is_file() else "it does not exist"
-        raise InputError(f"{folder}: expected a grid or scene folder, but {came} ({needs})")
-    grid, scene = (folder / GRID_MANIFEST).is_file(), (folder / SCENE_MANIFEST).is_file()
-    if grid == scene:
-        raise InputError(f"{folder} is {'both a grid and a scene' if grid else 'neither a grid nor a scene'}: {needs}")
-    return "grid" if grid else "scene"
+    return READERS[_key(Path(path))][0]
 
 
-def open_any(folder: str | os.PathLike[str]) -> StoredGrid | GaussianSequence:
-    """Read a grid folder or a scene folder, whichever it is.
+def open_any(path: str | os.PathLike[str]) -> StoredGrid | GaussianSequence:
+    """Read a grid folder, a scene folder, a `.ply` or `.spz` file or a folder of `.ply` files, whichever it is.
 
     Raises:
-        InputError: as `folder_kind`, `load_grid` and `load_scene` do.
+        InputError: as `folder_kind` and the reader do.
     """
-    return load_grid(folder) if folder_kind(folder) == "grid" else load_scene(folder)
+    return READERS[_key(Path(path))][1](Path(path))
+
+
+def is_known(path: Path) -> bool:
+    """Whether `open_any` reads it, or ought to: a folder with both manifests counts."""
+    return path.suffix.lower() in READERS or any(any(path.glob(key)) for key in READERS if key[0] != ".")
+
+
+def _key(path: Path) -> str:
+    needs = f"a grid folder has a {GRID_MANIFEST}, a scene folder a {SCENE_MANIFEST} or .ply files"
+    if path.is_file() and path.suffix.lower() in READERS:
+        return path.suffix.lower()
+    if not path.is_dir():
+        came = "it is another file" if path.is_file() else "it does not exist"
+        raise InputError(f"{path}: expected a grid or scene folder, a .ply or an .spz, but {came} ({needs})")
+    found = [key for key in READERS if key[0] != "." and any(path.glob(key))]
+    manifests = [key for key in found if "*" not in key]
+    if len(manifests) > 1 or not found:
+        raise InputError(f"{path} is {'both a grid and a scene' if found else 'neither a grid nor a scene'}: {needs}")
+    return found[0]

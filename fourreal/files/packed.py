@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import struct
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -10,10 +12,14 @@ from typing import Literal
 from fourreal.core.atomic import atomic_file
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians
+from fourreal.core.reading import reading, require_memory
 from fourreal.files.ply import from_gsplat_data, to_gsplat_data, write_ply
 
 _SPZ_POSITION_BITS = 23  # and a sign
 _SPZ_FINEST_BITS = 16
+_SPZ_BYTES = 20  # of one Gaussian without its harmonics
+_SPZ_EXTENSIONS = 1 << 20
+_SPZ_ALWAYS, _SPZ_RATIO = 64 << 20, 100  # unpacked bytes that are always read; beyond, how well real scenes pack
 
 
 def write_spz(path: str | Path, gaussians: Gaussians) -> None:
@@ -38,16 +44,34 @@ def write_spz(path: str | Path, gaussians: Gaussians) -> None:
 
 
 def read_spz(path: str | Path) -> Gaussians:
-    """Read an `.spz`. Raises InputError when it is missing or damaged."""
+    """Read an `.spz`. Raises InputError when it is missing, damaged, or larger unpacked than its header declares."""
     import gsply
 
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected an .spz of 3D Gaussians")
-    try:
+    with reading(path, "a whole .spz of 3D Gaussians"):
+        _require_payload(Path(path))
         return from_gsplat_data(gsply.read_spz(path))
-    except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise InputError(f"{path} cannot be read as .spz ({error})") from error
+
+
+def _require_payload(path: Path) -> None:
+    """Refuse a file that unpacks to more than its header declares, or declares more than any real scene packs so small.
+
+    Source: Niantic's specification of `.spz`, the header of 16 bytes.
+    """
+    with path.open("rb") as plain_file:
+        packed, size = plain_file.read(2) == b"\x1f\x8b", path.stat().st_size
+    with gzip.open(path) if packed else path.open("rb") as file:
+        magic, _, count, degree = struct.unpack("<4sIIB", file.read(13))
+        if magic != b"NGSP" or degree > 3:
+            raise ValueError("no .spz header")
+        most = _SPZ_EXTENSIONS + count * (_SPZ_BYTES + 3 * ((degree + 1) ** 2 - 1))
+        if most > max(_SPZ_ALWAYS, _SPZ_RATIO * size):
+            raise ValueError(f"the header declares {count:,} Gaussians, more than {size:,} bytes can hold")
+        require_memory(12 * most, path)
+        length = 13
+        while packed and (piece := file.read(1 << 20)):
+            length += len(piece)
+            if length > most:
+                raise ValueError(f"the header declares {count:,} Gaussians, and more follows")
 
 
 def write_splat(path: str | Path, gaussians: Gaussians) -> None:

@@ -26,7 +26,7 @@ from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians, GaussianSequence
 from fourreal.core.media import natural_order
-from fourreal.files.manifest import located
+from fourreal.core.reading import reading
 
 if TYPE_CHECKING:
     from gsply import GSData
@@ -60,18 +60,10 @@ def read_ply(path: str | Path) -> Gaussians:
     import gsply
 
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a .ply of 3D Gaussians")
-    try:
+    expected = "a whole binary .ply of 3D Gaussians with x, f_dc_0, opacity, scale_0, rot_0 and so on"
+    with reading(path, expected):
         _require_header(path)
-        data = gsply.plyread(path)
-    except (ValueError, OSError, KeyError, IndexError, OverflowError, MemoryError) as error:
-        raise InputError(
-            f"{path} cannot be read as 3D Gaussians: expected a whole binary .ply with x, f_dc_0, opacity, "
-            "scale_0, rot_0 and so on"
-        ) from error
-    with located(path):
-        return from_gsplat_data(data)
+        return from_gsplat_data(gsply.plyread(path))
 
 
 def read_ply_sequence(folder: str | Path, *, fps: float = 1.0, cameras: Cameras | None = None) -> GaussianSequence:
@@ -125,11 +117,15 @@ def from_gsplat_data(data: GSData) -> Gaussians:
 
 
 def _require_header(path: Path) -> None:
-    """Refuse a file whose header does not end: gsply would look for the end forever."""
-    with open(path, "rb") as file:
+    """Refuse a header that does not end (gsply would look for the end forever) or declares more than the file holds."""
+    with path.open("rb") as file:
         head = file.read(1 << 16)
-    if not head.startswith(b"ply") or not re.search(rb"\nend_header[ \r]*\n", head):
+        size = file.seek(0, 2)
+    if not head.startswith(b"ply") or not (end := re.search(rb"\nend_header[ \r]*\n", head)):
         raise ValueError("no .ply header")
+    # Every element has at least one property of at least one byte.
+    if any(int(count) > size for count in re.findall(rb"\nelement \w+ +(\d+)", head[: end.end()])):
+        raise ValueError(f"the header declares more than its {size:,} bytes hold")
 
 
 def unit_quats(quats_wxyz: Float[Tensor, "N 4"]) -> Float[Tensor, "N 4"]:

@@ -2,6 +2,7 @@
 
     scene.json                 times, cameras (our own convention, exact), where it comes from
     steps/t000.safetensors     means, quats_wxyz, scales, opacities, sh; float32, physical values
+    SHA256SUMS                 checksums of all these files
 
 Every key of `scene.json` is described in `docs/formats.md`.
 """
@@ -21,10 +22,13 @@ from torch import Tensor
 
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.cameras import Cameras
+from fourreal.core.checksums import verify_checksums, write_checksums
+from fourreal.core.configs import Fields
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import Gaussians, GaussianSequence
+from fourreal.core.reading import read_bytes, reading
 from fourreal.files.camera_entries import read_image_size
-from fourreal.files.manifest import Fields, located, open_manifest
+from fourreal.files.manifest import open_manifest
 
 SCENE_MANIFEST = "scene.json"
 VERSION = 1
@@ -32,6 +36,9 @@ CONVENTION = (
     "world_to_cam is OpenCV (+x right, +y down, +z forward), intrinsics in pixels with the centre of the top-left "
     "pixel at (0.5, 0.5); quaternions are wxyz, scales standard deviations, opacities in [0, 1]"
 )
+MAX_HEADER_BYTES = 1 << 20
+MAX_NUMBERS = 3 + 4 + 3 + 1 + 16 * 3
+"""Of one Gaussian of the highest degree."""
 _TENSORS = ("means", "quats_wxyz", "scales", "opacities", "sh")
 
 
@@ -70,12 +77,16 @@ def save_scene(
             _write_step(partial / _step_name(index), step)
         text = json.dumps(_manifest(scene, SceneRecord(caption, source, licence)), indent=1, allow_nan=False)
         (partial / SCENE_MANIFEST).write_text(text + "\n", encoding="utf-8")
+        write_checksums(partial)
 
 
-def load_scene(folder: str | os.PathLike[str], *, times: Sequence[int] | None = None) -> GaussianSequence:
+def load_scene(
+    folder: str | os.PathLike[str], *, times: Sequence[int] | None = None, verify: bool = False
+) -> GaussianSequence:
     """Read a scene folder.
 
     Args:
+        verify: compare its files with the recorded checksums first.
         times: read only these steps (increasing indices); the others' files are not touched.
 
     Raises:
@@ -83,6 +94,8 @@ def load_scene(folder: str | os.PathLike[str], *, times: Sequence[int] | None = 
     """
     folder = Path(folder)
     manifest = open_manifest(folder, SCENE_MANIFEST, "scene", VERSION)
+    if verify:
+        verify_checksums(folder)
     entries = manifest.objects("steps")
     if times is not None:
         outside = [time for time in times if not 0 <= time < len(entries)]
@@ -92,7 +105,7 @@ def load_scene(folder: str | os.PathLike[str], *, times: Sequence[int] | None = 
     cameras = _read_cameras(manifest)
     seconds = torch.tensor([entry.number("seconds") for entry in entries], dtype=torch.float64).float()
     steps = tuple(_read_step(entry, folder) for entry in entries)
-    with located(manifest.where):
+    with reading(manifest.where):
         return GaussianSequence(steps, seconds, cameras).validated()
 
 
@@ -144,7 +157,7 @@ def _read_cameras(manifest: Fields) -> Cameras:
     for entry, matrix in zip(entries, intrinsics, strict=True):
         if matrix[1][0] != 0 or matrix[2] != [0, 0, 1]:
             raise InputError(f"{entry.where}.intrinsics: expected [fx skew cx] [0 fy cy] [0 0 1], got {matrix}")
-    with located(f"{manifest.where}: cameras"):
+    with reading(f"{manifest.where}: cameras"):
         return Cameras(_stack(poses, 4), _stack(intrinsics, 3), read_image_size(manifest)).validated()
 
 
@@ -153,22 +166,18 @@ def _stack(matrices: list[list[list[float]]], side: int) -> Float[Tensor, "N sid
 
 
 def _read_step(entry: Fields, folder: Path) -> Gaussians:
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
-    path = entry.file("file_path", folder)
-    try:
-        # Reading bytes, not mapping the file: a mapped file cut short later would kill the process.
-        tensors = load(path.read_bytes())
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} cannot be read as safetensors ({error}); it is truncated or damaged") from error
+    path, count = entry.file("file_path", folder), entry.integer("gaussians", 0, 2**40)
+    # Reading bytes, not mapping the file: a mapped file cut short later would kill the process.
+    with reading(path, "tensors in a whole safetensors file"):
+        tensors = load(read_bytes(path, MAX_HEADER_BYTES + 4 * count * MAX_NUMBERS))
     for name in _TENSORS:
         if name not in tensors or tensors[name].dtype != torch.float32:
             came = f"{tensors[name].dtype}" if name in tensors else "none"
             raise InputError(f"{path}: expected a float32 tensor '{name}', got {came}")
-    with located(path):
+    with reading(path):
         step = Gaussians(**{name: tensors[name] for name in _TENSORS}).validated()
-    expected = entry.integer("gaussians", 0, 2**40)
-    if len(step) != expected:
-        raise InputError(f"{path}: expected {expected} Gaussians as {SCENE_MANIFEST} says, got {len(step)}")
+    if len(step) != count:
+        raise InputError(f"{path}: expected {count} Gaussians as {SCENE_MANIFEST} says, got {len(step)}")
     return step

@@ -13,7 +13,7 @@ from fourreal.files.open_any import is_run
 from fourreal.job.content import hash_path
 from fourreal.job.request import JobRequest
 from fourreal.recon.weights import find_weights
-from fourreal.video.generator import read_training_size
+from fourreal.video.generator import read_training_size, require_freeze_time
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.model_shape import check_frame_size
 
@@ -45,11 +45,13 @@ def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
     for name, path in request.inputs.items():
         if is_run(path):
             raise InputError(f"{path} is the folder of a run, no {name} input; give its {path / 'grid'} with --grid")
+    if not request.inputs and request.wish.frames != 1:
+        require_freeze_time(request.model, request.base)
     generator: dict[str, str] = {}
     training_size = None
     if request.grid is None or not _is_complete(request.grid):
         folder = find_model_folder(request.model)
-        training_size = read_training_size(folder)
+        training_size = read_training_size(folder, request.delta)
         check_frame_size(str(folder), request.wish.size)
         generator["model"] = hash_path(folder)
         if request.delta is not None:

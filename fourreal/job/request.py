@@ -12,7 +12,8 @@ from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.data.grid_wish import NO_WISH, GridWish
 from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
 from fourreal.recon.settings import ReconstructSettings
-from fourreal.video.settings import DEFAULTS, GenerationSettings
+from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, GenerationSettings, WeightChoice
+from fourreal.video.settings import Offload as Offload
 
 StageName = Literal["import", "generate", "reconstruct", "render", "page"]
 """import: footage to a partly known grid. generate: the rest of the grid. reconstruct: Gaussians for every
@@ -49,6 +50,8 @@ class JobRequest:
     """Folder of view-time weights to load over the model's."""
     base: str | None = None
     """Another model for the two single videos of a prompt alone."""
+    weight_type: WeightChoice = WEIGHT_TYPE
+    """Number format of the generator's weights; int8 (with torchao) halves bfloat16, auto takes what fits."""
     recon: str = SHIPPED_NAME
     """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
     wish: GridWish = NO_WISH

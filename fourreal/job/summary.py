@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from fourreal.core.plain_text import plain
 from fourreal.job.run import RunReport
 from fourreal.job.stages import CONTACT, GRID, MOVIE, PAGE, PREVIEW, SCENE
 
@@ -23,7 +24,7 @@ def print_summary(report: RunReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 100, soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else 100, soft_wrap=True, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("stage", "what", "where", "time", "memory"):
         table.add_column(column, justify="right" if column in ("time", "memory") else "left", no_wrap=True)
@@ -32,10 +33,10 @@ def print_summary(report: RunReport) -> None:
         seconds = "kept" if name in report.reused else f"{record.seconds:.1f} s"
         memory = "  ".join(f"{value / 1e3:.2f} GB" for value in record.peak_mb.values())
         table.add_row(name, WHAT[name], where, seconds, memory)
-    console.print(f"{report.out}", highlight=False)
+    console.print(plain(report.out), highlight=False)
     console.print(table, highlight=False)
     for line in next_steps(report):
-        console.print(line, highlight=False)
+        console.print(plain(line), highlight=False)
 
 
 def next_steps(report: RunReport) -> list[str]:
@@ -60,4 +61,4 @@ def next_steps(report: RunReport) -> list[str]:
 
 
 def _shown(out: Path, name: str) -> str:
-    return f"{name}/" if (out / name).is_dir() else name
+    return plain(f"{name}/" if (out / name).is_dir() else name)

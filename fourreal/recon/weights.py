@@ -20,6 +20,7 @@ from torch import Tensor
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.configs import from_dict, read_json, rename_keys, save_config
 from fourreal.core.errors import InputError
+from fourreal.core.reading import reading
 from fourreal.core.shipped import shipped_folder
 from fourreal.recon.config import ReconConfig, TemporalLayers, vggt_1b
 from fourreal.recon.gaussian_head import GaussianHead
@@ -124,7 +125,7 @@ def load_model(folder: str | os.PathLike[str]) -> LoadedModel:
     folder = Path(folder)
     values = rename_keys(read_json(folder / CONFIG_FILE), {"token_scale": "token_init_std"})
     card = from_dict(ModelCard, values, str(folder / CONFIG_FILE))
-    with torch.device("meta"):
+    with reading(folder / CONFIG_FILE, "the config of a reconstruction network"), torch.device("meta"):
         model = ReconModel(card.config)
     tensors = _read(folder / WEIGHTS_FILE)
     _require_fit(model.state_dict(), tensors, folder / WEIGHTS_FILE)

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fourreal.splat.compiled import compiled, inlined, kernels
+from fourreal.core.compiled import compiled, inlined, kernels
 from fourreal.splat.projection import ALPHA_SKIP, ScreenGaussians
 
 TILE = 16

@@ -9,19 +9,20 @@ from typing import Any, Literal
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import notify
+from fourreal.train.draft_recipes import DRAFT_RECIPES
 from fourreal.train.recipe import Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.settings import NO_CHANGES, RecipeChanges
 from fourreal.train.video_recipes import VIDEO_RECIPES
 
 
-def find_recipe(kind: Literal["video", "recon"], name: str, changes: RecipeChanges = NO_CHANGES) -> Recipe:
+def find_recipe(kind: Literal["video", "recon", "draft"], name: str, changes: RecipeChanges = NO_CHANGES) -> Recipe:
     """A recipe with the user's changes.
 
     Raises:
         InputError: there is no such recipe (the nearest name is given), or a change does not fit it.
     """
-    known = VIDEO_RECIPES if kind == "video" else RECON_RECIPES
+    known: dict[str, Any] = {"video": VIDEO_RECIPES, "recon": RECON_RECIPES, "draft": DRAFT_RECIPES}[kind]
     if name == "micro":
         notify("the recipe 'micro' is called 'mini' now, as the model it trains; the old name goes in the next release")
         name = "mini"

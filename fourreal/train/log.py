@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping
@@ -31,15 +32,20 @@ class RunLog:
 
 
 def read_log(out: Path) -> list[dict[str, Any]]:
-    """All whole lines of a run's log; a line that a kill cut short is left out."""
+    """All whole lines of a run's log; a line that a kill cut short or a disk damaged is left out."""
     file = out / LOG
     lines = []
-    for text in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
+    for text in file.read_bytes().splitlines() if file.is_file() else []:
+        with contextlib.suppress(ValueError, RecursionError):
+            line = json.loads(text)
+            numbers = [value for key, value in line.items() if key != "stage"] if isinstance(line, dict) else []
+            if isinstance(line, dict) and isinstance(line.get("step"), int) and all(map(_is_number, numbers)):
+                lines.append(line)
     return lines
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def plot_log(out: Path) -> list[Path]:

@@ -40,7 +40,8 @@ def orthogonalised(matrix: Float[Tensor, "N M"]) -> Float[Tensor, "N M"]:
 
 
 class Muon(torch.optim.Optimizer):
-    """For 2-D parameters, plain or sharded by FSDP2 (a sharded gradient is gathered to be orthogonalised).
+    """For 2-D parameters, plain or sharded by FSDP2 (a sharded gradient is gathered to be orthogonalised), and for
+    kernels of convolutions, whose matrix has a row for every output channel.
 
     `torch.optim.Muon` (2.13) has the same momentum and learning rate but stops after the quintic iterations, always in
     bfloat16. For gradients whose singular values fall from 1 to 1e-3, one step of it has singular values of 0.17 to
@@ -67,7 +68,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(parameter)
                 running = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
                 ahead = parameter.grad.lerp(running, group["momentum"])
-                rows, columns = parameter.shape
+                rows, columns = parameter.shape[0], parameter[0].numel()
                 # A tall matrix changes its output by as much per unit of input as a square one.
                 lr = group["lr"] * max(1.0, rows / columns) ** 0.5
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
@@ -76,6 +77,6 @@ class Muon(torch.optim.Optimizer):
 
 def _orthogonalised_like(gradient: Tensor) -> Tensor:
     if not isinstance(gradient, DTensor):
-        return orthogonalised(gradient)
+        return orthogonalised(gradient.flatten(1)).view_as(gradient)
     whole = orthogonalised(gradient.full_tensor())
     return distribute_tensor(whole, gradient.device_mesh, gradient.placements)

@@ -53,7 +53,10 @@ class Optimisers:
 
 def build_optimisers(parameters: Mapping[str, nn.Parameter], config: OptimiserConfig) -> Optimisers:
     """One AdamW, or Muon for the blocks' matrices and AdamW for everything else."""
-    matrices = {name: p for name, p in parameters.items() if config.kind == "muon" and _is_block_matrix(name, p)}
+    shapes = (2, 4) if config.convolutions else (2,)
+    matrices = {
+        name: p for name, p in parameters.items() if config.kind == "muon" and _is_block_matrix(name, p, shapes)
+    }
     others = [p for name, p in parameters.items() if name not in matrices]
     parts: list[torch.optim.Optimizer] = []
     lrs: list[float] = []
@@ -66,8 +69,9 @@ def build_optimisers(parameters: Mapping[str, nn.Parameter], config: OptimiserCo
     return Optimisers(tuple(parts), tuple(lrs), {p: name for name, p in parameters.items()})
 
 
-def _is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
-    return parameter.ndim == 2 and min(parameter.shape) >= SMALLEST_MATRIX and bool(_IN_A_BLOCK.search(name))
+def _is_block_matrix(name: str, parameter: nn.Parameter, dimensions: tuple[int, ...]) -> bool:
+    smallest = min(parameter.shape[:2]) if parameter.ndim >= 2 else 0
+    return parameter.ndim in dimensions and smallest >= SMALLEST_MATRIX and bool(_IN_A_BLOCK.search(name))
 
 
 def lr_scale(config: OptimiserConfig, step: int, steps: int) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from fourreal.core.errors import InputError
 from fourreal.data.mixture import MixtureConfig
+from fourreal.perception.picture_distance import PictureDistanceName
 from fourreal.recon.config import ReconConfig
 from fourreal.video.trainable import What
 
@@ -17,6 +18,7 @@ class OptimiserConfig:
 
     Attributes:
         kind: muon: orthogonalised momentum for the matrices of the blocks, AdamW for all else. adamw: for all.
+        convolutions: with muon, also for the blocks' convolutions, each a matrix with a row for every output.
         lr: learning rate of AdamW.
         muon_lr: learning rate of Muon; its unit is the spectral norm of a step.
         clip: largest norm of the whole gradient.
@@ -33,6 +35,7 @@ class OptimiserConfig:
     clip: float = 1.0
     warmup: int = 100
     decay: float = 0.0
+    convolutions: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +123,24 @@ class VideoRecipe:
     shards: str = ""
 
 
+RenderCameras = Literal["predicted", "true"]
+"""Where Gaussians stand and what they are rendered by. Source: 4Real-Video-V2, sections 3.2 and 4.2.
+
+predicted: the network's own cameras, shared by all times, as at inference; those of views it was not shown come from
+a second pass. Needs neither depth nor cameras.
+true: the sample's cameras, so that a network whose cameras are still wrong learns sharp Gaussians; where a sample has
+no depth or cameras, the predicted ones.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReconLosses:
-    """Weights of a reconstruction stage's losses; 0 leaves one out."""
+    """Weights of a reconstruction stage's losses; 0 leaves one out. Without depth there is no loss of depth or points.
+
+    Attributes:
+        camera: distance of poses to the true ones; where a sample has no depth or cameras, to those of the frozen
+            backbone, if it is frozen.
+    """
 
     camera: float = 0.0
     depth: float = 0.0
@@ -162,6 +180,8 @@ class ReconRecipe:
         scales: what it scales down from the paper, in a sentence.
         base: file of the released VGGT-1B to start from; empty starts from nothing.
         shards: folder of tar shards that samples are read from; empty renders them as they are needed.
+        cameras: see `RenderCameras`.
+        distance: the perceptual distance of renders.
     """
 
     name: str
@@ -170,10 +190,55 @@ class ReconRecipe:
     stages: tuple[ReconStage, ...]
     loop: LoopConfig
     base: str = ""
+    cameras: RenderCameras = "predicted"
+    distance: PictureDistanceName = "auto"
     shards: str = ""
 
 
-Recipe = VideoRecipe | ReconRecipe
+@dataclass(frozen=True, kw_only=True)
+class DraftStage:
+    """A part of a draft's training.
+
+    Attributes:
+        learns: matching: where the pixels of one cell are in another. choice: what to make of the matches, which stay
+            as they are.
+        batch: grids in an optimiser step, over all processes.
+        mixture: its grids; the recipe's seed is set when it runs.
+    """
+
+    name: str
+    steps: int
+    batch: int
+    learns: Literal["matching", "choice"]
+    mixture: MixtureConfig
+    optimiser: OptimiserConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftRecipe:
+    """How a draft (`fourreal.video.draft`) is trained.
+
+    Attributes:
+        model: arguments of `DraftModel` that differ from its own.
+        pairs: of cells that matching takes from a grid.
+        columns: of unknown cells that choosing takes from a grid, with all their views.
+        recolouring: strength of what makes renderings look like other cameras' pictures, 0 to 1.
+        base: folder of a draft to start from; empty starts from nothing.
+        shards: folder of tar shards, written with flow, that grids are read from; empty renders them.
+    """
+
+    name: str
+    stages: tuple[DraftStage, ...]
+    loop: LoopConfig
+    model: dict[str, Any] = field(default_factory=dict)
+    pairs: int = 4
+    columns: int = 3
+    recolouring: float = 0.7
+    base: str = ""
+    shards: str = ""
+
+
+Recipe = VideoRecipe | ReconRecipe | DraftRecipe
 
 
 def total_steps(recipe: Recipe) -> int:

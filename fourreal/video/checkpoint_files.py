@@ -15,8 +15,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from fourreal.core.configs import read_json
+from fourreal.core.configs import read_fields, read_json
 from fourreal.core.errors import InputError
+from fourreal.core.reading import inside, reading
 from fourreal.video.transformer import NEW_MODULES, ViewTimeTransformer, check_choices, current_name
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -113,8 +114,10 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     if not (folder / INDEX).is_file():
         raise InputError(f"{folder} holds no {WEIGHTS} (nor {INDEX}); only safetensors weights are read")
-    index = read_json(folder / INDEX)
-    shards = sorted(set(index.get("weight_map", {}).values())) if isinstance(index, dict) else []
+    with reading(folder / INDEX, "an index of weight files with a weight_map"):
+        shards = sorted({str(name) for name in dict(read_fields(folder / INDEX).raw("weight_map")).values()})
+        for name in shards:
+            inside(folder, name, f"{folder / INDEX}: weight_map", follow_links=True)  # the hub's cache holds links
     absent = [name for name in shards if not (folder / name).is_file()]
     if absent or not shards:
         raise InputError(f"{folder} lacks {len(absent)} of {len(shards)} weight files, {_some(absent)}; download again")

@@ -10,22 +10,26 @@ Source: 4Real-Video-V2, section 3.1 ("Grounded generation with reference videos"
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from fourreal.core.devices import resolve_device
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import encode_known
 from fourreal.video.conditioning import ContextMode, prompt_for
+from fourreal.video.draft.draft_model import draft_cells
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import Guidance, choose_guidance, guided
-from fourreal.video.offload import computing, on_device, transformer_on_device
+from fourreal.video.offload import computing, experts_on_device, on_device
 from fourreal.video.rectified_flow import TIMESTEPS, Prediction, integrate, noise_schedule, to_velocity
 from fourreal.video.settings import GenerationSettings
 from fourreal.video.split_time import each_way, parts_of
+from fourreal.video.transformer import DRAFTED, KNOWN, ViewTimeTransformer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,16 +117,33 @@ def _complete_part(
         return grid.frames
     with on_device(model.codec, settings.device, settings.offload) as codec:
         clean, known = encode_known(codec, grid.frames.cpu().float(), grid.known.cpu())
+    drafts = None
+    if model.draft is not None and model.draft_use == "reference":
+        drafts = _draft_latents(model, grid, settings, known)
     noise = torch.randn(clean.shape, generator=generator)
     guidance = choose_guidance(settings.text_guidance, settings.reference_guidance, prompt=read.prompt, known=known)
     sigmas = noise_schedule(settings.steps, settings.shift or model.shift)
-    with transformer_on_device(model.transformer, settings.device, settings.offload) as device:
-        start = noise[None].to(device)
-        denoise = _Denoiser(model, read, guidance, clean[None].to(device), start, known[None].to(device), settings)
+    device = resolve_device(settings.device)
+    with experts_on_device(model, settings.device, settings.offload) as expert:
+        start, given = noise[None].to(device), known[None].to(device)
+        denoise = _Denoiser(expert, model, read, guidance, clean[None].to(device), start, given, settings)
+        if drafts is not None:
+            denoise.give_drafts(*drafts)
         latents = integrate(denoise, start, sigmas, settings.sampler, progress)[0].cpu()
     latents = torch.where(known[:, None, :, None, None], clean, latents)
     with on_device(model.codec, settings.device, settings.offload) as codec:
         return codec.decode(latents, grid.num_times).to(grid.frames.device)
+
+
+def _draft_latents(
+    model: ViewTimeGenerator, grid: VideoGrid, settings: GenerationSettings, known: Bool[Tensor, "V t"]
+) -> tuple[Float[Tensor, "V C t h w"], Bool[Tensor, "V t"]]:
+    """Latents of drafted cells, and which latents that are not known have one: those drafted or known throughout."""
+    assert model.draft is not None
+    frames, drafted = draft_cells(model.draft, grid)
+    with on_device(model.codec, settings.device, settings.offload) as codec:
+        latents, told = encode_known(codec, frames.cpu().float(), (grid.known | drafted).cpu())
+    return latents, told & ~known
 
 
 class _Denoiser:
@@ -130,6 +151,7 @@ class _Denoiser:
 
     def __init__(
         self,
+        expert: Callable[[float], ViewTimeTransformer],
         model: ViewTimeGenerator,
         read: ReadPrompt,
         guidance: Guidance,
@@ -138,7 +160,7 @@ class _Denoiser:
         known: Bool[Tensor, "1 V t"],
         settings: GenerationSettings,
     ) -> None:
-        self.transformer, self.guidance, self.known = model.transformer, guidance, known
+        self.expert, self.guidance, self.known = expert, guidance, known
         self.kind: Prediction = model.transformer.config["prediction"]
         self.dtype, self.device = model.transformer.dtype, noise.device
         self.text, self.without = read.text.to(self.device, self.dtype), read.without.to(self.device, self.dtype)
@@ -148,21 +170,30 @@ class _Denoiser:
         # Known latents run along their own straight path, as in training.
         self.known_velocity = noise - clean
         self.settings = settings
+        self.reference_mask: Tensor = known
+
+    def give_drafts(self, latents: Float[Tensor, "V C t h w"], drafted: Bool[Tensor, "V t"]) -> None:
+        """Tell the transformer what unknown cells may look like."""
+        if self.references is None or not drafted.any():
+            return
+        drafts, where = latents[None].to(self.references), drafted[None].to(self.device)
+        self.references = torch.where(where[:, :, None, :, None, None], drafts, self.references)
+        self.reference_mask = KNOWN * self.known.int() + DRAFTED * where.int()
 
     @torch.no_grad()
     def __call__(self, latents: Float[Tensor, "1 V C t h w"], sigma: float) -> Float[Tensor, "1 V C t h w"]:
         sigmas = torch.full((1,), sigma, device=self.device)
-        noisy = latents.to(self.dtype)
+        noisy, transformer = latents.to(self.dtype), self.expert(sigma)
 
         def predict(with_text: bool, with_references: bool) -> Tensor:
             given = with_references and self.references is not None
             with computing(self.settings.compute_type, self.device):
-                predicted = self.transformer(
+                predicted = transformer(
                     noisy,
                     TIMESTEPS * sigmas,
                     self.text if with_text else self.without,
                     self.references if given else None,
-                    self.known if given else None,
+                    self.reference_mask if given else None,
                     freeze_text=self.freeze_text if with_text else None,
                     mode=self.mode,
                 )
@@ -170,6 +201,14 @@ class _Denoiser:
 
         velocity = guided(predict, self.guidance)
         return torch.where(self.known[:, :, None, :, None, None], self.known_velocity, velocity)
+
+
+def drafted_alone(model: ViewTimeGenerator, grid: VideoGrid) -> VideoGrid:
+    """The grid with every cell known that the model leaves to its draft alone; the grid itself where it leaves none."""
+    if model.draft is None or model.draft_use != "alone":
+        return grid
+    frames, drafted = draft_cells(model.draft, grid)
+    return replace(grid, frames=frames, known=grid.known | drafted)
 
 
 class _Counter:

@@ -1,4 +1,4 @@
-"""Rectified flow as pure functions: the straight path, its loss, and how to walk back along it.
+"""Rectified flow as pure functions: noise schedule, interpolation, loss, samplers.
 
 A noised latent is `x = (1 - sigma) * clean + sigma * noise`; its velocity `noise - clean` does not
 depend on sigma. A network predicts the velocity (Wan) or the clean sample (small pixel models);

@@ -122,6 +122,24 @@ def reference_values(references: Float[Tensor, "B V C t h w"], known: Bool[Tenso
     )
 
 
+def with_drafts(
+    values: ReferenceValues, drafts: Float[Tensor, "B V C t h w"], drafted: Bool[Tensor, "B V t"]
+) -> ReferenceValues:
+    """Where a cell has a draft, it takes the place of both references, and nothing is left to change."""
+
+    def either(draft: Tensor | float, value: Tensor) -> Tensor:
+        return torch.where(drafted[:, :, None, :, None, None], draft, value)
+
+    return ReferenceValues(
+        own=either(drafts, values.own),
+        own_known=values.own_known | drafted,
+        across=either(drafts, values.across),
+        across_known=values.across_known | drafted,
+        change=either(0.0, values.change),
+        change_known=values.change_known & ~drafted,
+    )
+
+
 def _nearest_known(known: Bool[Tensor, "B N M"]) -> tuple[Bool[Tensor, "B N M"], Int[Tensor, "B N M"]]:
     """Along the last axis: whether anything is known, and the place of the nearest known one (the earlier of two)."""
     places = torch.arange(known.shape[-1], device=known.device)

@@ -44,6 +44,7 @@ from fourreal.video.reference_gate import (
     mix_references,
     pixel_cues,
     reference_values,
+    with_drafts,
 )
 from fourreal.video.token_grid import TokenGrid
 from fourreal.video.view_time_attention import Implementation
@@ -218,7 +219,7 @@ class ViewTimeTransformer(WanTransformer3DModel):
         timestep: Float[Tensor, "B"] | Float[Tensor, "B V t"],
         text: Float[Tensor, "B M K"],
         references: Float[Tensor, "B V C t h w"] | None = None,
-        reference_mask: Bool[Tensor, "B V t"] | None = None,
+        reference_mask: Bool[Tensor, "B V t"] | Int[Tensor, "B V t"] | None = None,
         *,
         freeze_text: Float[Tensor, "B M2 K"] | None = None,
         mode: ContextMode | Int[Tensor, "B"] | None = None,
@@ -231,7 +232,9 @@ class ViewTimeTransformer(WanTransformer3DModel):
             timestep: 1000 sigma as a float; one a sample, or one a latent frame (Wan 2.2 TI2V: 0 where known).
             text: text embeddings.
             references: clean latents; only those under the mask are read.
-            reference_mask: which latents are known.
+            reference_mask: which latents are known. As numbers: 2 known, 0 not, and 1 (not in the papers) a draft of
+                what an unknown cell may look like; a model with gates may keep drafts value by value, any other is
+                given them as references.
             freeze_text: text for the passes across views, where an arrangement has any (a prompt that asks for a
                 still scene); `text` serves both when left out.
             mode: freeze-time or dynamic, for models with context tokens; both at once when left out.
@@ -246,7 +249,8 @@ class ViewTimeTransformer(WanTransformer3DModel):
         p_t, p_h, p_w = self.config["patch_size"]
         _, views, _, t, h, w = latents.shape
         grid = TokenGrid(views, t // p_t, (h // p_h) * (w // p_w))
-        tokens = embed_references(self.patch_embedding, latents, references, reference_mask)
+        known, drafted = _known_and_drafted(reference_mask, gate=self.reference_gate is not None)
+        tokens = embed_references(self.patch_embedding, latents, references, known)
         time, modulation, text, image = self._embed_conditions(timestep, text, image, grid)
         if freeze_text is not None:
             freeze_text = self.condition_embedder.text_embedder(freeze_text)
@@ -262,10 +266,12 @@ class ViewTimeTransformer(WanTransformer3DModel):
         tokens = self._modulate_out(run_blocks(arrangement, stack, tokens, inputs), time)
         axes = {"v": views, "t": t // p_t, "h": h // p_h, "pt": p_t, "ph": p_h, "pw": p_w}
         predicted = rearrange(self.proj_out(tokens), _UNPATCHED, **axes)
-        if self.reference_gate is None or references is None or reference_mask is None:
+        if self.reference_gate is None or references is None or known is None:
             return predicted
         gates = [rearrange(gate, _UNPATCHED, **axes).to(references) for gate in self.reference_gate(tokens)]
-        values = reference_values(references, reference_mask)
+        values = reference_values(references, known)
+        if drafted is not None:
+            values = with_drafts(values, references, drafted)
         if self.cue_weights is not None:
             gates = add_cues(gates, self.cue_weights(tokens, views, t, h), pixel_cues(values, self.config["tubelet"]))
         return mix_references(predicted.to(references), gates, values)
@@ -333,6 +339,9 @@ class ViewTimeTransformer(WanTransformer3DModel):
         return (self.norm_out(tokens.float()) * (1 + scale) + shift).type_as(tokens)
 
 
+DRAFTED, KNOWN = 1, 2
+"""Numbers of a reference mask."""
+
 _CHOICES = {
     "view_positions": ViewPositions,
     "arrangement": Arrangement,
@@ -340,6 +349,15 @@ _CHOICES = {
     "prediction": Prediction,
     "trained": Trained,
 }
+
+
+def _known_and_drafted(
+    mask: Bool[Tensor, "B V t"] | Int[Tensor, "B V t"] | None, gate: bool
+) -> tuple[Bool[Tensor, "B V t"] | None, Bool[Tensor, "B V t"] | None]:
+    """Which latents count as known and which as drafts; without gates a draft is taken for known."""
+    if mask is None or mask.dtype == torch.bool:
+        return mask, None
+    return (mask == KNOWN, mask == DRAFTED) if gate else (mask >= DRAFTED, None)
 
 
 def _check_gate(

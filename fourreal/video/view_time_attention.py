@@ -1,6 +1,6 @@
 """Fused view-time attention: a token attends to all tokens of its own view or its own time, in one softmax.
 
-Four implementations of the same function; they differ in speed and memory only.
+Four implementations of the same attention mask; they differ in speed and memory only.
 
 Source: 4Real-Video-V2, section 3.1, Eq. 1. The equation multiplies logits by a 0/1 mask; taken literally a
 masked key would keep the weight e^0, so masked logits are minus infinity here.

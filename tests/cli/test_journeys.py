@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from fourreal.cli.__main__ import main
-from fourreal.core.media import read_clip, read_image, write_video
+from fourreal.core.errors import InputError
+from fourreal.core.grid import VideoGrid
+from fourreal.core.media import read_clip, read_image, write_image, write_video
 from fourreal.core.progress import set_quiet
-from fourreal.files.grid_folder import load_grid
+from fourreal.files.grid_folder import GridRecord, load_grid, save_grid
 from fourreal.files.scene_folder import load_scene
 
 
@@ -88,7 +90,7 @@ def test_page_movie_sheet_and_exports(world: Path, tmp_path: Path) -> None:
     assert read_image(tmp_path / "sheet.png").shape[0] == 3
     for kind in ("ply", "spz", "splat", "gltf"):
         run("export", world / "scene", "--format", kind, "--out", tmp_path / kind)
-        assert len(list((tmp_path / kind).iterdir())) == 3
+        assert len(list((tmp_path / kind).glob("t*"))) == 3
     run("export", world / "scene", "--format", "4dgs", "--out", tmp_path / "scene.4dgs")
     for kind in ("nerfstudio", "colmap"):
         run("export", world / "grid", "--format", kind, "--time", "0", "--out", tmp_path / kind)
@@ -125,7 +127,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     assert "cannot be read as a video" in fails(capsys, "import", "--rows", tmp_path / "text.mp4", *out)
     assert "none of them" in fails(capsys, "import", *out)
     assert "--rows and --fixed" in fails(capsys, "import", "--rows", "a", "--fixed", "b", *out)
-    assert "at least one time" in fails(capsys, "import", "--fixed", "a", "--frames", "0", *out)
+    assert "at least one frame" in fails(capsys, "import", "--fixed", "a", "--frames", "0", *out)
     assert "did you mean 'import'" in fails(capsys, "imprt")
     assert "not empty" in fails(
         capsys, "synth", "--out", world, "--seed", 3, *"--views 2 --frames 2 --size 16 16".split()
@@ -195,3 +197,23 @@ def test_every_verb_takes_the_shipped_models_when_none_is_named() -> None:
         AppSettings().recon,
     )
     assert set(asked) == {SHIPPED_NAME}
+
+
+def test_info_verifies_checksums_and_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = VideoGrid.complete(torch.rand(1, 2, 3, 8, 8), torch.arange(2.0))
+    record = GridRecord(caption="a fox\x1b[2J\u202e runs")
+    save_grid(tmp_path / "grid", grid, record=record, storage="png")
+    run("info", tmp_path / "grid")
+    said = capsys.readouterr().out
+    assert "3 files are as they were written" in said
+    assert "a fox [2J runs" in said
+    picture = tmp_path / "grid" / "rgb" / "v000" / "t001.png"
+    write_image(picture, torch.zeros(3, 8, 8))
+    assert load_grid(tmp_path / "grid").grid.num_times == 2
+    assert "t001.png differs from its checksum" in fails(capsys, "info", tmp_path / "grid")
+    with pytest.raises(InputError, match="differs from its checksum"):
+        load_grid(tmp_path / "grid", verify=True)
+    (tmp_path / "grid" / "SHA256SUMS").unlink()
+    run("info", tmp_path / "grid")
+    assert "not recorded" in capsys.readouterr().out
+    assert "\x1b" not in fails(capsys, "info", tmp_path / "a\x1b[31mb")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from fourreal.core.atomic import atomic_file, atomic_folder
+from fourreal.core.atomic import MARKER, atomic_file, atomic_folder
 from fourreal.core.errors import InputError
 
 
@@ -44,11 +48,11 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
         pass
     with atomic_folder(target, overwrite=True) as partial:
         (partial / "b").write_text("2")
-    assert visible(target) == ["b"]
+    assert visible(target) == [MARKER, "b"]
     with pytest.raises(RuntimeError), atomic_folder(target, overwrite=True) as partial:
         (partial / "c").write_text("3")
         raise RuntimeError
-    assert visible(target) == ["b"]
+    assert visible(target) == [MARKER, "b"]
     assert visible(tmp_path) == ["grid"]
 
 
@@ -85,3 +89,77 @@ def test_a_file_inside_an_atomic_folder_fails_under_the_folder_s_name(tmp_path: 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert "partial" not in str(caught.value)
     assert visible(tmp_path) == []
+
+
+def write(target: Path, name: str, *, overwrite: bool = True) -> None:
+    with atomic_folder(target, overwrite=overwrite) as partial:
+        (partial / name).write_text(name)
+
+
+def test_folders_that_others_wrote_are_never_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "photos"
+    target.mkdir()
+    (target / "a.jpg").write_text("mine")
+    with pytest.raises(InputError, match="fourreal did not write"):
+        write(target, "b")
+    (target / "config.json").write_text(json.dumps({"of": "another program"}))
+    with pytest.raises(InputError, match="fourreal did not write"):
+        write(target, "b")
+    assert visible(target) == ["a.jpg", "config.json"]
+    (target / "cameras.json").write_text(json.dumps({"format": "fourreal-grid"}))
+    write(target, "b")
+    assert visible(target) == [MARKER, "b"]
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "empty", "c", overwrite=False)
+    assert visible(tmp_path / "empty") == [MARKER, "c"]
+
+
+def test_a_link_stays_and_its_folder_is_written(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "out")
+    write(tmp_path / "link", "a", overwrite=False)
+    write(tmp_path / "link", "b")
+    assert (tmp_path / "link").is_symlink()
+    assert visible(tmp_path / "disk") == ["out"]
+    assert visible(tmp_path / "disk" / "out") == [MARKER, "b"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fourreal.core import atomic
+calls = 0
+def killed(function):
+    def call(*arguments, **options):
+        global calls
+        calls += 1
+        if calls == int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+    return call
+os.replace, atomic._exchange = killed(os.replace), killed(atomic._exchange)
+if sys.argv[3] == "two renames": atomic._exchange = lambda *_: False
+atomic.shutil.rmtree = killed(atomic.shutil.rmtree)
+with atomic.atomic_folder(Path(sys.argv[1]), overwrite=True) as partial: (partial / "new").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("way", ["swap", "two renames"])
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_folder(tmp_path: Path, call: int, way: str) -> None:
+    target = tmp_path / "out"
+    write(target, "old")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(target), str(call), way], check=False)
+    assert done.returncode in (0, -signal.SIGKILL)
+    if way == "two renames" and not target.exists():
+        # Systems that cannot swap: the old one lies aside, and the next write finds it and asks before replacing it.
+        with pytest.raises(InputError, match="already exists"):
+            write(target, "again", overwrite=False)
+    assert visible(target) in ([MARKER, "old"], [MARKER, "new"])
+
+
+def test_without_a_swap_a_folder_is_replaced_by_two_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fourreal.core.atomic._exchange", lambda *_: False)
+    write(tmp_path / "out", "a")
+    write(tmp_path / "out", "b")
+    assert visible(tmp_path / "out") == [MARKER, "b"]
+    assert visible(tmp_path) == ["out"]

@@ -179,7 +179,7 @@ def test_what_is_no_footage_is_one_sentence(tmp_path: Path) -> None:
         "empty.mp4": "cannot be read",
         "text.mp4": "cannot be read",
         "half.mp4": "truncated|cannot be",
-        "bad.png": "cannot be read as an image",
+        "bad.png": "cannot be read .*expected an image",
         "nothing": "holds no images",
         "sound.mp4": "no video stream",
     }
@@ -202,5 +202,5 @@ def test_an_image_that_claims_an_absurd_size_is_refused(tmp_path: Path) -> None:
     chunks = [(b"IHDR", header), (b"IDAT", b"")]
     body = b"".join(struct.pack(">I", len(b)) + t + b + struct.pack(">I", zlib.crc32(t + b)) for t, b in chunks)
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-    with pytest.raises(InputError, match=r"bomb\.png cannot be read as an image"):
+    with pytest.raises(InputError, match=r"bomb\.png cannot be read .*expected an image"):
         read_image(tmp_path / "bomb.png")

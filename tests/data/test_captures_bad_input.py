@@ -12,7 +12,7 @@ import torch
 from fourreal.core.errors import InputError
 from fourreal.core.media import write_image
 from fourreal.data.captures.capture import Selection
-from fourreal.data.captures.colmap import read_colmap_model
+from fourreal.data.captures.colmap import read_colmap, read_colmap_model
 from fourreal.data.captures.llff import read_llff, read_poses_bounds
 from fourreal.data.captures.qualisys import read_pose2sim, read_qualisys
 from fourreal.data.captures.realestate10k import read_pose_lines, read_realestate10k
@@ -32,10 +32,10 @@ def write_poses(folder: Path, count: int) -> None:
 
 
 def test_poses_bounds(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"poses_bounds.npy does not exist"):
+    with pytest.raises(InputError, match=r"poses_bounds.npy cannot be read"):
         read_poses_bounds(tmp_path / "poses_bounds.npy")
     (tmp_path / "poses_bounds.npy").write_bytes(b"\x93NUMPY broken")
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="NumPy array"):
         read_poses_bounds(tmp_path / "poses_bounds.npy")
     for wrong in (np.zeros((4, 16)), np.full((2, 17), np.nan)):
         np.save(tmp_path / "poses_bounds.npy", wrong)
@@ -81,16 +81,16 @@ def test_selections_must_be_there(tmp_path: Path) -> None:
 
 def test_transforms(tmp_path: Path) -> None:
     path = tmp_path / "transforms.json"
-    with pytest.raises(InputError, match=r"transforms.json is missing"):
+    with pytest.raises(InputError, match=r"transforms.json cannot be read"):
         read_transforms(tmp_path)
     write_pictures(tmp_path / "images", 1)
     good = {"file_path": "images/0.png", "transform_matrix": np.eye(4).tolist(), "fl_x": 20, "w": 16, "h": 12}
     for change, says in (
         ({"file_path": None}, "file_path"),
         ({"file_path": "images/7.png"}, "does not exist"),
-        ({"fl_x": "wide"}, "a number was expected"),
-        ({"transform_matrix": [[1, 2], [3, 4]]}, "4 x 4"),
-        ({"transform_matrix": np.full((4, 4), np.inf).tolist()}, "finite"),
+        ({"fl_x": "wide"}, "expected a finite number"),
+        ({"transform_matrix": [[1, 2], [3, 4]]}, "4 rows of 4 numbers"),
+        ({"transform_matrix": np.full((4, 4), np.inf).tolist()}, "not valid JSON"),
     ):
         path.write_text(json.dumps({"frames": [good | change]}))
         with pytest.raises(InputError, match=says):
@@ -130,10 +130,39 @@ def test_colmap_text(tmp_path: Path) -> None:
         ("1 PINHOLE 16 12 20 20 8", "has 4 parameters; got 3"),
         ("1 PINHOLE 16 twelve 20 20 8 6", "damaged"),
         ("2 PINHOLE 16 12 20 20 8 6", "damaged"),
+        ("1 PINHOLE 16 1000000000 20 20 8 6", "sides from 1 to"),
+        ("1 PINHOLE 16 12 nan 20 8 6", "NaN or infinity"),
     ):
         (tmp_path / "cameras.txt").write_text(line + "\n")
         with pytest.raises(InputError, match=says):
             read_colmap_model(tmp_path)
+    (tmp_path / "cameras.txt").write_text("1 PINHOLE 16 12 20 20 8 6\n")
+    (tmp_path / "images.txt").write_text("1 0 0 0 0 0 0 0 1 a.png\n\n")
+    with pytest.raises(InputError, match="quaternion is not unit"):
+        read_colmap_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "link.png"])
+def test_pictures_outside_the_scene_are_not_read(tmp_path: Path, name: str) -> None:
+    write_pictures(tmp_path, 1)
+    (tmp_path / "0.png").rename(tmp_path / "secret.png")
+    scene = tmp_path / "scene"
+    (scene / "images").mkdir(parents=True)
+    for folder in (scene, scene / "images"):
+        (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    (scene / "sparse" / "0").mkdir(parents=True)
+    (scene / "sparse" / "0" / "cameras.txt").write_text("1 PINHOLE 16 12 20 20 8 6\n")
+    (scene / "sparse" / "0" / "images.txt").write_text(f"1 1 0 0 0 0 0 0 1 {name}\n\n")
+    frame = {"file_path": name, "transform_matrix": np.eye(4).tolist(), "fl_x": 20, "w": 16, "h": 12}
+    (scene / "transforms.json").write_text(json.dumps({"frames": [frame]}))
+    for read in (read_colmap, read_transforms):
+        with pytest.raises(InputError, match=r"outside|expected a file inside"):
+            read(scene)
+        if name == "link.png":
+            assert read(scene, follow_links=True).grid.num_views == 1
+        else:
+            with pytest.raises(InputError, match="expected a file inside"):
+                read(scene, follow_links=True)
 
 
 def test_realestate_text(tmp_path: Path) -> None:
@@ -155,7 +184,7 @@ def test_realestate_text(tmp_path: Path) -> None:
 
 
 def test_qualisys(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no XML"):
+    with pytest.raises(InputError, match="which is XML"):
         read_qualisys(tmp_path / "absent.qca.txt")
     (tmp_path / "a.qca.txt").write_text("<calibration/>")
     with pytest.raises(InputError, match="lists no cameras"):
@@ -163,7 +192,7 @@ def test_qualisys(tmp_path: Path) -> None:
     (tmp_path / "a.qca.txt").write_text(
         '<c><cameras><camera serial="left"><fov_video left="x"/></camera></cameras></c>'
     )
-    with pytest.raises(InputError, match="camera left: <fov_video left> is no number"):
+    with pytest.raises(InputError, match=r"camera left: <fov_video left> cannot be read .*expected a number"):
         read_qualisys(tmp_path / "a.qca.txt")
     with pytest.raises(InputError, match=r"holds 0 .qca.txt files"):
         read_pose2sim(tmp_path)

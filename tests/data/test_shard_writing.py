@@ -83,6 +83,28 @@ def test_depth_is_left_out_for_video_models(tmp_path: Path) -> None:
     assert read_sample(shard, "000000").depth is None
 
 
+def test_flow_from_shards_is_that_of_the_rendered_sample(tmp_path: Path) -> None:
+    mixture = GridMixture(replace(MIXTURE.config, shares=(1.0, 0.0, 0.0, 0.0)))
+    write_shards(tmp_path, mixture, 3, per_shard=3, flow=True)
+    reader = ShardMixture(tmp_path, mixture.config)
+    draft = replace(reader.draft(0, 0), reverse=True)
+    stored = reader.render([draft])[0].with_geometry()
+    made = mixture.render([replace(mixture.draft(int(draft.key), 0), reverse=True)])[0].with_geometry()
+    for pair in (((0, 0), (1, 0)), ((1, 0), (1, 1)), ((0, 1), (1, 0))):
+        read, true = stored.flow(*pair), made.flow(*pair)
+        assert (read.flow - true.flow).abs().max() < 0.05, "no more than float16 depth takes away"
+        assert (read.visible != true.visible).float().mean() < 0.05
+    with pytest.raises(InputError, match="store depth too"):
+        write_shards(tmp_path / "flat", MIXTURE, 1, depth=False, flow=True)
+    with pytest.raises(InputError, match="another mixture"):
+        write_shards(tmp_path, mixture, 3, per_shard=3)
+
+
+def test_samples_without_motion_say_how_to_get_flow(written: Path) -> None:
+    with pytest.raises(InputError, match="--shards --flow"):
+        read_sample(written / "shard-00000.tar", "000000").with_geometry()
+
+
 def test_the_verb_writes_what_its_recipe_trains_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Synth(out=tmp_path, shards=True, recipe="tiny", count=3, per_shard=2, curriculum=2, device="cpu").run()
     assert "3 samples of 3 views x 5 frames of 16x16 in 2 shards" in capsys.readouterr().out
@@ -107,6 +129,7 @@ def test_the_verb_writes_what_its_recipe_trains_on(tmp_path: Path, capsys: pytes
         ({"recipe": "tinny"}, "did you mean 'tiny'"),
         ({"stage": "grids"}, "name it with --recipe"),
         ({"curriculum": -1}, "fewer than 0"),
+        ({"shards": False, "flow": True}, "stores no flow"),
         ({"per_shard": 0}, "at least 1 sample"),
         ({"shards": False, "recipe": "tiny"}, "add --shards"),
     ],

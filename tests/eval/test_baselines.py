@@ -7,7 +7,7 @@ import torch
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.eval.baselines import BASELINES, change_add, copy_time, copy_view, flow_warp, nearest_view
+from fourreal.eval.baselines import BASELINES, change_add, copy_time, copy_view, flow_warp, nearest_view, row_warp
 from fourreal.eval.image_metrics import psnr
 
 VIEWS, TIMES, SIDE = 3, 4, 48
@@ -73,7 +73,17 @@ def test_flow_warp_follows_motion_that_copying_misses(panning: VideoGrid) -> Non
         filled = fill(panning.with_known("cross")).frames[inner].flatten(0, 1)
         score[name] = float(psnr(filled, panning.frames[inner].flatten(0, 1)).mean())
     assert score["flow-warp"] > 30
-    assert score["flow-warp"] > 6 + max(value for name, value in score.items() if name != "flow-warp")
+    warping = ("flow-warp", "row-warp")
+    assert score["flow-warp"] > 6 + max(value for name, value in score.items() if name not in warping)
+    assert score["row-warp"] > 30, "a plane has the disparity of what was in its place before"
+
+
+def test_row_warp_shows_new_things_where_views_differ_by_a_shift() -> None:
+    images = [texture(seed) for seed in range(TIMES)]
+    truth = grid_of(lambda v, t: window(images[t], 2 * v, v))
+    inner = (slice(1, None), slice(1, None), slice(None), slice(8, -8), slice(8, -8))
+    filled = row_warp(truth.with_known("cross")).frames
+    assert float(psnr(filled[inner].flatten(0, 1), truth.frames[inner].flatten(0, 1)).min()) > 30
 
 
 def test_nearest_view_prefers_the_same_time_then_the_nearest_row() -> None:

@@ -142,6 +142,28 @@ def test_the_report_says_everything_and_is_json(tmp_path: Path) -> None:
     assert "Wide arcs, 20 to 35 degrees" in page
 
 
+def test_names_of_models_are_no_markup_in_the_report(tmp_path: Path) -> None:
+    name = "a|b<img src=x>\x1b[2J"
+    models = Models(name=name, complete=BASELINES["copy-view"], baselines=("change-add",))
+    write_report(evaluate(worlds(SMALL, models, TWO), tmp_path), tmp_path, "")
+    page = (tmp_path / "results.md").read_text()
+    assert r"| **a\|b&lt;img src=x&gt; \[2J** |" in page
+    assert "<img" not in page
+    assert "\x1b" not in page
+
+
+def test_a_damaged_entry_is_measured_again(tmp_path: Path) -> None:
+    models = Models(name="copy-view", complete=BASELINES["copy-view"], baselines=("change-add",))
+    first = evaluate(worlds(SMALL, models, TWO), tmp_path)
+    for index, entry in enumerate(sorted(tmp_path.rglob("*.safetensors"))):
+        content = bytearray(entry.read_bytes())
+        place = content.index(b"unmeasured") if index % 2 else 12
+        content[place] ^= 1
+        entry.write_bytes(bytes(content))
+    again = evaluate(worlds(SMALL, models, TWO), tmp_path)
+    assert again.scores["copy-view"]["PSNR"].value == first.scores["copy-view"]["PSNR"].value
+
+
 def test_wrong_answers_are_refused_by_scene(tmp_path: Path) -> None:
     def small(grid: VideoGrid) -> VideoGrid:
         return VideoGrid.complete(grid.frames[..., :16], grid.seconds)

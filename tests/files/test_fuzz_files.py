@@ -101,7 +101,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A grid folder, a scene folder and a COLMAP model, all good."""
     folder = tmp_path_factory.mktemp("fuzz")
     grid = VideoGrid.complete(torch.rand(2, 2, 3, 6, 8), torch.tensor([0.0, 0.5]), rig(2)).with_known("row")
-    save_grid(folder / "grid", grid, storage="png", record=GridRecord(torch.ones(2, 2, 6, 8), "a"))
+    save_grid(folder / "grid", grid, storage="png", record=GridRecord(depth=torch.ones(2, 2, 6, 8), caption="a"))
     quats = torch.tensor([[1.0, 0, 0, 0]]).expand(2, 4)
     step = Gaussians(torch.zeros(2, 3), quats, torch.ones(2, 3), torch.ones(2), torch.zeros(2, 1, 3))
     save_scene(folder / "scene", GaussianSequence((step, step), torch.tensor([0.0, 1.0]), rig(2)))

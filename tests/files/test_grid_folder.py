@@ -86,7 +86,7 @@ def test_cameras_of_every_kind_come_back(tmp_path: Path) -> None:
 def test_the_record_comes_back(tmp_path: Path) -> None:
     depth = torch.rand(VIEWS, TIMES, *SIZE) * 20
     depth[0, 0, 0, 0], depth[0, 0, 0, 1] = float("inf"), 0.0
-    record = GridRecord(depth, "a fox läuft 🦊", "us", "CC0", 0.5)
+    record = GridRecord(depth=depth, caption="a fox läuft 🦊", source="us", licence="CC0", metres_per_unit=0.5)
     save_grid(tmp_path / "grid", example_grid(), record=record)
     back = load_grid(tmp_path / "grid").record
     assert back.depth is not None
@@ -95,9 +95,9 @@ def test_the_record_comes_back(tmp_path: Path) -> None:
         record.caption, "us", "CC0", 0.5,
     )  # fmt: skip
     with pytest.raises(InputError, match="depth must have shape"):
-        save_grid(tmp_path / "other", example_grid(), record=GridRecord(depth[:1]))
+        save_grid(tmp_path / "other", example_grid(), record=GridRecord(depth=depth[:1]))
     with pytest.raises(InputError, match="negative or NaN"):
-        GridRecord(-depth)
+        GridRecord(depth=-depth)
 
 
 def test_the_json_is_what_nerfstudio_reads(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_odd_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files") / "grid"
     depth = torch.ones(VIEWS, TIMES, *SIZE)
-    save_grid(folder, example_grid("all", rig()), record=GridRecord(depth))
+    save_grid(folder, example_grid("all", rig()), record=GridRecord(depth=depth))
     return folder
 
 
@@ -174,7 +174,7 @@ SCALED = [[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]
         (set_at("frames", 3, "view_index", value=True), "expected a whole number"),
         (set_at("frames", 3, "time_index", value=0), "listed twice"),
         (set_at("frames", 5, "seconds", value=9.0), "share the time of a column"),
-        (set_at("frames", 5, "seconds", value="now"), "expected a finite number, got 'now'"),
+        (set_at("frames", 5, "seconds", value="now"), 'expected a finite number, got str "now"'),
         (set_at("frames", 1, "transform_matrix", value=MIRRORED), "mirrored"),
         (set_at("frames", 1, "transform_matrix", value=SCALED), "rotation"),
         (set_at("frames", 1, "transform_matrix", value=[[1]]), "expected 4 rows of 4"),
@@ -193,7 +193,7 @@ SCALED = [[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]
         (set_at("frames", 0, "file_path", value="\ud800\0"), "missing"),
         (set_at("frames", 0, "file_path", value="cameras.json"), "video"),
         (set_at("depth", value=[]), "expected 3 files, one per view"),
-        (set_at("depth", 0, "file_path", value="rgb/v000.mp4"), "cannot be read as depth"),
+        (set_at("depth", 0, "file_path", value="rgb/v000.mp4"), "v000.mp4 cannot be read .*expected depth"),
         (set_at("caption", value=3), "caption: expected a text"),
         (set_at("metres_per_unit", value=-1), "metres_per_unit must be positive"),
     ],
@@ -258,7 +258,7 @@ def test_damaged_depth_is_refused(broken: Path) -> None:
             load_grid(broken)
     for values in (np.zeros((1, 2, 3), np.float16), np.zeros((TIMES, *SIZE), np.int64)):
         np.savez(depth, z=values)
-        with pytest.raises(InputError, match="expected floating point depth"):
+        with pytest.raises(InputError, match=r"expected floating point depth|expected an array"):
             load_grid(broken)
     np.savez(depth, z=np.full((TIMES, *SIZE), np.nan, np.float16))
     with pytest.raises(InputError, match="NaN"):
@@ -277,7 +277,7 @@ def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(grid_folder, "write_depth", full_disk)
-    record = GridRecord(torch.ones(VIEWS, TIMES, *SIZE))
+    record = GridRecord(depth=torch.ones(VIEWS, TIMES, *SIZE))
     for overwrite in (target, tmp_path / "new"):
         with pytest.raises(InputError, match="no space left on the disk"):
             save_grid(overwrite, example_grid("row"), record=record, overwrite=True)

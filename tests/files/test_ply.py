@@ -133,13 +133,13 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     negative = whole.replace(b"element vertex 50\n", b"element vertex -50\n")
     for damaged in (b"", b"ply", whole[:300], whole[:-1], b"\xff" * 5000, huge, negative, b"ply\nformat ascii 1.0\n"):
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match=r"a\.ply cannot be read as 3D Gaussians"):
+        with pytest.raises(InputError, match=r"a\.ply cannot be read .*3D Gaussians"):
             read_ply(path)
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="No such file"):
         read_ply(tmp_path / "b.ply")
     points = {name: values for name, values in columns().items() if name in "xyz"}
     foreign_ply(path, points)
-    with pytest.raises(InputError, match="cannot be read as 3D Gaussians"):
+    with pytest.raises(InputError, match=r"expected a whole binary .ply"):
         read_ply(path)
     foreign_ply(path, columns(x=[float("nan"), 0.0]))
     with pytest.raises(InputError, match=r"a\.ply: means hold NaN"):

@@ -19,7 +19,7 @@ from fourreal.splat.rasterize import rasterize
 
 REPOSITORY = Path(__file__).parents[2]
 KERNEL_MODULE = """
-from fourreal.splat.compiled import compiled, kernels
+from fourreal.core.compiled import compiled, kernels
 import numba
 
 @compiled

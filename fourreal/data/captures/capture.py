@@ -22,6 +22,7 @@ from fourreal.core.media import fit, fit_window, probe_clip, read_clip, read_ima
 from fourreal.data.captures.lens import PINHOLE, Lens, undistort
 
 Item = TypeVar("Item")
+MAX_SIDE = 32768
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,14 @@ class CalibratedView:
     intrinsics: Float[Tensor, "3 3"]
     image_size: tuple[int, int]
     lens: Lens = PINHOLE
+
+    def __post_init__(self) -> None:
+        finite = bool(torch.isfinite(self.world_to_cam).all() and torch.isfinite(self.intrinsics).all())
+        if not finite or not all(1 <= side <= MAX_SIDE for side in self.image_size):
+            raise InputError(
+                f"expected a camera of finite numbers and sides from 1 to {MAX_SIDE} pixels; got (height, width) "
+                f"{self.image_size}{'' if finite else ' and NaN or infinity'}"
+            )
 
     def camera(self) -> Cameras:
         return Cameras(self.world_to_cam.float(), self.intrinsics.float(), self.image_size).validated()

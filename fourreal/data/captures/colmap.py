@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fourreal.core.errors import InputError
+from fourreal.core.reading import inside, read_text, reading
 from fourreal.core.rotations import quat_to_matrix, rigid
 from fourreal.data.captures.capture import (
     ALL,
@@ -45,6 +46,7 @@ _MODELS = {
     9: ("RADIAL_FISHEYE", 5),
 }
 _PARAMETERS = dict(_MODELS.values())
+MAX_NAME_BYTES = 4096
 
 
 def read_colmap(
@@ -53,6 +55,7 @@ def read_colmap(
     *,
     images: str = "images",
     model: str = "sparse/0",
+    follow_links: bool = False,
     source: str = "COLMAP",
     licence: str = "unknown",
 ) -> Capture:
@@ -61,14 +64,17 @@ def read_colmap(
     Args:
         images: folder of the pictures; smaller copies (`images_4`) are fine.
         model: folder of the model, binary or text.
+        follow_links: read pictures that are links to files outside the folder.
 
     Raises:
-        InputError: a file is missing or damaged, or a camera model is not supported.
+        InputError: a file is missing or damaged, a picture lies outside the folder, or a camera model is not supported.
     """
     folder = require_folder(folder)
     registered, points = read_colmap_model(folder / model)
     chosen = selection.of_views(registered, folder)
-    read = [read_picture(folder / images / name, view, selection.size) for name, view in chosen]
+    place = f"{folder / model}: an image's name"
+    paths = [inside(folder / images, name, place, follow_links=follow_links) for name, _ in chosen]
+    read = [read_picture(path, view, selection.size) for path, (_, view) in zip(paths, chosen, strict=True)]
     grid = grid_of_rows([image[None] for image, _ in read], torch.zeros(1), [c for _, c in read], folder)
     names = tuple(name for name, _ in chosen)
     return Capture(grid=grid, name=folder.name, view_names=names, source=source, licence=licence, points=points)
@@ -87,16 +93,12 @@ def read_colmap_model(folder: str | Path) -> tuple[list[tuple[str, CalibratedVie
         if not file.is_file():
             raise InputError(f"{file} does not exist; a COLMAP model has cameras and images as .bin or .txt")
     readers = (_cameras_bin, _images_bin, _points_bin) if suffix == ".bin" else (_cameras_txt, _images_txt, _points_txt)
-    try:
+    with reading(folder, "a whole COLMAP model; this one is damaged or truncated"):
         cameras = readers[0](files[0])
         poses = readers[1](files[1])
         points = readers[2](files[2]) if files[2].is_file() else []
         images = [(name, _view(cameras[camera], pose)) for name, camera, pose in sorted(poses)]
-    except (struct.error, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{folder} holds a damaged or truncated COLMAP model ({error!r})") from error
-    return images, torch.tensor(points, dtype=torch.float32).reshape(-1, 3)
+        return images, torch.tensor(points, dtype=torch.float32).reshape(-1, 3)
 
 
 _Camera = tuple[str, int, int, tuple[float, ...]]
@@ -117,6 +119,8 @@ def _view(camera: _Camera, pose: tuple[float, ...]) -> CalibratedView:
     if len(pose) != 7:
         raise ValueError(f"a pose has 4 + 3 numbers, got {len(pose)}")
     numbers = torch.tensor(pose, dtype=torch.float64)
+    if not abs(float(numbers[:4].norm()) - 1) < 1e-2:
+        raise InputError("a pose's quaternion is not unit")
     return CalibratedView(rigid(quat_to_matrix(numbers[:4]), numbers[4:]), intrinsics, (height, width), lens)
 
 
@@ -124,7 +128,7 @@ def _view(camera: _Camera, pose: tuple[float, ...]) -> CalibratedView:
 
 
 def _lines(file: Path) -> list[str]:
-    return [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    return [line for line in read_text(file).splitlines() if not line.startswith("#")]
 
 
 def _cameras_txt(file: Path) -> dict[int, _Camera]:
@@ -186,8 +190,8 @@ def _images_bin(file: Path) -> list[_Image]:
             _, *pose, camera = _take(stream, "i7di")
             name = b""
             while (character := stream.read(1)) != b"\0":
-                if not character:
-                    raise InputError(f"{file} is truncated")
+                if not character or len(name) >= MAX_NAME_BYTES:
+                    raise ValueError(f"{file.name} is truncated")
                 name += character
             stream.seek(24 * _take(stream, "Q")[0], 1)
             images.append((name.decode(), camera, tuple(pose)))

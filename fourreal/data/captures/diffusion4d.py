@@ -13,7 +13,6 @@ Source: Liang et al., "Diffusion4D" (2024), rendering scripts.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -21,9 +20,11 @@ import numpy as np
 import torch
 
 from fourreal.core.cameras import Cameras, stack
+from fourreal.core.configs import read_fields
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import natural_order, probe_clip
+from fourreal.core.reading import reading
 from fourreal.data.captures.capture import ALL, CalibratedView, Capture, Selection, read_picture, require_folder
 from fourreal.data.captures.foreign_axes import from_opengl, pinhole
 
@@ -67,12 +68,9 @@ def read_diffusion4d(folder: str | Path, selection: Selection = ALL, *, fps: flo
 
 
 def _camera_file(path: Path, image: Path) -> CalibratedView:
-    try:
-        entry = json.loads(path.read_text())
-        matrix = np.asarray(entry["matrix_world"], dtype=np.float64).reshape(4, 4)
-        x_fov, y_fov = float(entry["x_fov"]), float(entry["y_fov"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is missing or holds no matrix_world, x_fov and y_fov") from error
+    entry = read_fields(path)
     height, width = probe_clip(image).image_size
-    intrinsics = pinhole(width / 2 / math.tan(x_fov / 2), height / 2 / math.tan(y_fov / 2), width / 2, height / 2)
-    return CalibratedView(from_opengl(matrix[None])[0], intrinsics, (height, width))
+    with reading(path, "a camera of a Diffusion4D render, with matrix_world, x_fov and y_fov"):
+        matrix = np.asarray(entry.raw("matrix_world"), dtype=np.float64).reshape(4, 4)
+        fx, fy = (side / 2 / math.tan(entry.number(key) / 2) for side, key in ((width, "x_fov"), (height, "y_fov")))
+        return CalibratedView(from_opengl(matrix[None])[0], pinhole(fx, fy, width / 2, height / 2), (height, width))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.media import IMAGE_SUFFIXES
+from fourreal.core.reading import read_array, reading
 from fourreal.data.captures.capture import (
     ALL,
     CalibratedView,
@@ -31,6 +32,7 @@ from fourreal.data.captures.capture import (
 )
 from fourreal.data.captures.foreign_axes import from_llff, pinhole
 
+MAX_BYTES = 64 << 20
 LLFF_LICENCE = "research data of the LLFF project; the scenes carry no explicit licence"
 NEURAL_3D_LICENCE = "CC-BY-NC-4.0"
 
@@ -42,21 +44,17 @@ def read_poses_bounds(path: str | Path) -> tuple[list[CalibratedView], Float[Ten
         InputError: the file is missing, is no [N, 17] array, or holds NaN.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; LLFF-style scenes keep their cameras in it")
-    try:
-        rows = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a numpy array; it is damaged") from error
-    if rows.ndim != 2 or rows.shape[1] != 17 or not np.isfinite(rows.astype(np.float64)).all():
-        raise InputError(f"{path}: expected finite numbers of shape [N, 17]; got {list(rows.shape)}")
-    rows = rows.astype(np.float64)
-    matrices = rows[:, :15].reshape(-1, 3, 5)
-    views = []
-    for pose, (height, width, focal) in zip(from_llff(matrices[:, :, :4]), matrices[:, :, 4], strict=True):
-        size = (round(height), round(width))
-        views.append(CalibratedView(pose, pinhole(focal, focal, width / 2, height / 2), size))
-    return views, torch.from_numpy(rows[:, 15:].copy()).float()
+    with reading(path, "a NumPy array of finite numbers of shape [N, 17]"), path.open("rb") as file:
+        rows = read_array(file, MAX_BYTES)
+        if rows.ndim != 2 or rows.shape[1] != 17 or not np.isfinite(rows.astype(np.float64)).all():
+            raise InputError(f"{path}: expected finite numbers of shape [N, 17]; got {list(rows.shape)}")
+        rows = rows.astype(np.float64)
+        matrices = rows[:, :15].reshape(-1, 3, 5)
+        views = []
+        for pose, (height, width, focal) in zip(from_llff(matrices[:, :, :4]), matrices[:, :, 4], strict=True):
+            size = (round(height), round(width))
+            views.append(CalibratedView(pose, pinhole(focal, focal, width / 2, height / 2), size))
+        return views, torch.from_numpy(rows[:, 15:].copy()).float()
 
 
 def read_llff(folder: str | Path, selection: Selection = ALL, *, images: str = "images") -> Capture:

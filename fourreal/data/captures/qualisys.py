@@ -21,6 +21,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.media import natural_order, probe_clip
+from fourreal.core.reading import read_bytes, reading
 from fourreal.core.rotations import rigid, rigid_inverse
 from fourreal.data.captures.capture import (
     ALL,
@@ -48,13 +49,14 @@ def read_qualisys(path: str | Path) -> list[tuple[str, CalibratedView]]:
         InputError: the file is missing, no XML, or lacks a number.
     """
     path = Path(path)
-    try:
-        cameras = ElementTree.parse(path).getroot().findall("cameras/camera")
-    except (OSError, ElementTree.ParseError) as error:
-        raise InputError(f"{path} is missing or no XML; expected a Qualisys calibration (.qca.txt)") from error
-    if not cameras:
-        raise InputError(f"{path} lists no cameras; expected a Qualisys calibration")
-    return [(camera.get("serial", ""), _view(camera, path)) for camera in cameras]
+    with reading(path, "a Qualisys calibration (.qca.txt), which is XML"):
+        content = read_bytes(path)
+        if b"<!ENTITY" in content:
+            raise ValueError("it declares entities")
+        cameras = ElementTree.fromstring(content).findall("cameras/camera")
+        if not cameras:
+            raise InputError(f"{path} lists no cameras; expected a Qualisys calibration")
+        return [(camera.get("serial", ""), _view(camera)) for camera in cameras]
 
 
 def read_pose2sim(folder: str | Path, selection: Selection = ALL) -> Capture:
@@ -87,15 +89,10 @@ def _unpadded(view: CalibratedView, video: Path) -> CalibratedView:
     return replace(view, image_size=(height, width)) if padded else view
 
 
-def _view(camera: ElementTree.Element, path: Path) -> CalibratedView:
-    serial = camera.get("serial", "?")
-
+def _view(camera: ElementTree.Element) -> CalibratedView:
     def number(tag: str, key: str) -> float:
-        element = camera.find(tag)
-        try:
-            return float((element.get(key) if element is not None else None) or "missing")
-        except ValueError as error:
-            raise InputError(f"{path}: camera {serial}: <{tag} {key}> is no number") from error
+        with reading(f"camera {camera.get('serial', '?')}: <{tag} {key}>", "a number"):
+            return float(camera.findall(tag)[0].attrib[key])
 
     left, top = number("fov_video", "left"), number("fov_video", "top")
     width = round(number("fov_video", "right") - left) + 1

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from fourreal.core.errors import InputError
 from fourreal.core.media import IMAGE_SUFFIXES, probe_clip
+from fourreal.core.reading import read_text, reading
 from fourreal.data.captures.capture import (
     ALL,
     CalibratedView,
@@ -82,20 +83,14 @@ def read_pose_lines(path: Path) -> dict[str, Float64[Tensor, "18"]]:
     Raises:
         InputError: there is no pose line, or one is broken.
     """
-    try:
-        rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read; expected a RealEstate10K text file") from error
+    rows = [line.split() for line in read_text(path, "a RealEstate10K text file").splitlines() if line.strip()]
     first = next((i for i, row in enumerate(rows) if len(row) == COLUMNS), None)
     if first is None:
         raise InputError(f"{path} has no line of {COLUMNS} columns; expected a RealEstate10K text file")
     poses = {}
     for number, row in enumerate(rows[first:], first + 1):
-        try:
-            stamp, values = int(row[0]), [float(value) for value in row[1:]]
-        except ValueError as error:
-            raise InputError(f"{path}: line {number} holds something other than numbers") from error
-        if len(values) != COLUMNS - 1:
+        if len(row) != COLUMNS:
             raise InputError(f"{path}: line {number} has {len(row)} columns; expected {COLUMNS}")
-        poses[str(stamp)] = torch.tensor(values, dtype=torch.float64)
+        with reading(path, f"numbers in line {number}"):
+            poses[str(int(row[0]))] = torch.tensor([float(value) for value in row[1:]], dtype=torch.float64)
     return poses

@@ -8,15 +8,15 @@ Source: the data format page of nerfstudio; Ling et al., "DL3DV-10K" (2024).
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from fourreal.core.errors import InputError
+from fourreal.core.configs import Fields, read_fields
+from fourreal.core.media import probe_clip
+from fourreal.core.reading import inside, reading
 from fourreal.data.captures.capture import (
     ALL,
     CalibratedView,
@@ -37,6 +37,7 @@ def read_transforms(
     selection: Selection = ALL,
     *,
     images: str | None = None,
+    follow_links: bool = False,
     source: str = "nerfstudio",
     licence: str = "unknown",
 ) -> Capture:
@@ -44,6 +45,7 @@ def read_transforms(
 
     Args:
         images: folder that replaces the one in the file's paths, such as `images_4` for DL3DV.
+        follow_links: read pictures that are links to files outside the folder.
         source: written into the capture, for example "DL3DV".
         licence: likewise; `DL3DV_LICENCE` for DL3DV.
 
@@ -52,17 +54,16 @@ def read_transforms(
     """
     folder = require_folder(folder)
     path = folder / "transforms.json"
-    try:
-        document = json.loads(path.read_text())
-        frames = document["frames"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is missing, no JSON, or has no 'frames'") from error
-    chosen = selection.of_views(frames, path)
+    document = read_fields(path)
     rows, cameras, names = [], [], []
-    for number, frame in enumerate(chosen):
-        where = f"{path}: chosen frame {number}"
-        file = _image_file(folder, frame, images, where)
-        image, camera = read_picture(file, _view(document | frame, file, where), selection.size)
+    for frame in selection.of_views(document.objects("frames"), path):
+        name = frame.text("file_path")
+        # Blender's synthetic scenes leave the suffix out.
+        name = str(Path(images) / Path(name).name if images else Path(name)) + ("" if Path(name).suffix else ".png")
+        file = inside(folder, name, f"{frame.where}.file_path", follow_links=follow_links)
+        with reading(frame.where, "a pinhole or OpenCV camera"):
+            view = _view(document.overlaid(frame), file)
+        image, camera = read_picture(file, view, selection.size)
         rows.append(image[None])
         cameras.append(camera)
         names.append(file.stem)
@@ -70,42 +71,26 @@ def read_transforms(
     return Capture(grid=grid, name=folder.name, view_names=tuple(names), source=source, licence=licence)
 
 
-def _image_file(folder: Path, frame: dict[str, Any], images: str | None, where: str) -> Path:
-    stated = frame.get("file_path")
-    if not isinstance(stated, str):
-        raise InputError(f"{where}: 'file_path' is missing")
-    file = folder / (Path(images) / Path(stated).name if images else stated)
-    # Blender's synthetic scenes leave the suffix out.
-    return file if file.suffix else file.with_suffix(".png")
-
-
-def _view(entry: dict[str, Any], file: Path, where: str) -> CalibratedView:
+def _view(entry: Fields, file: Path) -> CalibratedView:
     """The camera of one frame; `entry` is the document overlaid by the frame's own keys."""
-    try:
-        matrix = np.asarray(entry["transform_matrix"], dtype=np.float64)
-        size = _size(entry, file)
-        if "fl_x" in entry:
-            fx = float(entry["fl_x"])
-            fy = float(entry.get("fl_y", fx))
-        else:
-            fx = fy = size[1] / 2 / math.tan(float(entry["camera_angle_x"]) / 2)
-        cx, cy = float(entry.get("cx", size[1] / 2)), float(entry.get("cy", size[0] / 2))
-        k1, k2, k3, k4, p1, p2 = (float(entry.get(key, 0)) for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
-    except KeyError as error:
-        raise InputError(f"{where}: {error} is missing") from error
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: a number was expected ({error})") from error
-    if matrix.shape not in ((4, 4), (3, 4)) or not np.isfinite(matrix).all():
-        raise InputError(f"{where}: transform_matrix must be 4 x 4 and finite; got shape {list(matrix.shape)}")
+    size = _size(entry, file)
+    if "fl_x" in entry:
+        fx = entry.number("fl_x")
+        fy = entry.number("fl_y", fx)
+    else:
+        fx = fy = size[1] / 2 / math.tan(entry.number("camera_angle_x") / 2)
+    k1, k2, k3, k4, p1, p2 = (entry.number(key, 0.0) for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
+    # The last row of a matrix says nothing and may be left out.
+    raw = entry.raw("transform_matrix")
+    matrix = np.array(entry.matrix("transform_matrix", 3 if isinstance(raw, list) and len(raw) == 3 else 4, 4))
     full = np.vstack([matrix[:3], [0.0, 0.0, 0.0, 1.0]])
-    fisheye = "FISHEYE" in str(entry.get("camera_model", "")).upper()
+    fisheye = "FISHEYE" in entry.text("camera_model", "").upper()
     lens = Lens((k1, k2, k3, k4) if fisheye else (k1, k2, k3), (p1, p2), fisheye=fisheye)
-    return CalibratedView(from_opengl(full[None])[0], pinhole(fx, fy, cx, cy), size, lens)
+    center = entry.number("cx", size[1] / 2), entry.number("cy", size[0] / 2)
+    return CalibratedView(from_opengl(full[None])[0], pinhole(fx, fy, *center), size, lens)
 
 
-def _size(entry: dict[str, Any], file: Path) -> tuple[int, int]:
-    if "h" in entry and "w" in entry:
-        return int(entry["h"]), int(entry["w"])
-    from fourreal.core.media import probe_clip
-
-    return probe_clip(file).image_size
+def _size(entry: Fields, file: Path) -> tuple[int, int]:
+    if "h" not in entry or "w" not in entry:
+        return probe_clip(file).image_size
+    return round(entry.number("h")), round(entry.number("w"))

@@ -20,6 +20,7 @@ _NEEDED_CELLS: dict[str, frozenset[KnownPattern]] = {
     "change-add": frozenset({"cross"}),
     "flow-warp": frozenset({"cross"}),
     "nearest-view": frozenset({"row", "column", "cross"}),
+    "row-warp": frozenset({"cross"}),
 }
 
 

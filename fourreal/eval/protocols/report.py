@@ -14,6 +14,7 @@ import torch
 
 import fourreal
 from fourreal.core.atomic import atomic_file
+from fourreal.core.plain_text import plain
 from fourreal.eval.protocols.evaluate import Evaluation
 from fourreal.eval.scores import Measured, Metric, NotComputed, Score
 
@@ -146,7 +147,8 @@ def _table(evaluation: Evaluation, scores: Mapping[str, Mapping[str, Score]], *,
         "|---" * (len(metrics) + 1) + "|",
     ]
     for method, values in scores.items():
-        name = f"**{method}**" if method == evaluation.model else method
+        name = plain(method, markup="markdown")
+        name = f"**{name}**" if method == evaluation.model else name
         lines.append(_row(name, [shown(values[metric.name]) for metric in metrics]))
     for table in evaluation.protocol.paper if paper else ():
         for name, figures in table.rows:
@@ -169,7 +171,7 @@ def _margins(evaluation: Evaluation) -> list[str]:
         return []
     lines = ["", "Against the best baseline of each metric, scene by scene (positive is better):", ""]
     for metric, (baseline, difference) in evaluation.margins.items():
-        lines.append(f"- {metric}: {shown(difference)} over {baseline}")
+        lines.append(f"- {metric}: {shown(difference)} over {plain(baseline, markup='markdown')}")
     return lines
 
 
@@ -182,7 +184,8 @@ def _remarks(evaluation: Evaluation) -> list[str]:
             remark = score.note if isinstance(score, Measured) else score.reason
             if remark:
                 of_all = metric.name in protocol.absent
-                remarks.append(f"{metric.name}{'' if of_all else f', {method}'}: {remark}")
+                whose = "" if of_all else f", {plain(method, markup='markdown')}"
+                remarks.append(f"{metric.name}{whose}: {remark}")
                 if of_all:
                     break
     if not remarks:

@@ -38,14 +38,14 @@ class SceneStore:
                 if record.get("fingerprint") != self._fingerprint(scene, method):
                     return None
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dictionary
-        except (OSError, SafetensorError, ValueError):
+            return SceneScore(
+                **{part: _under(part, tensors) for part in _PARTS},
+                worst_cell=tuple(record["worst_cell"]),
+                unmeasured=dict(record["unmeasured"]),
+                seconds=float(record["seconds"]),
+            )
+        except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        return SceneScore(
-            **{part: _under(part, tensors) for part in _PARTS},
-            worst_cell=tuple(record["worst_cell"]),
-            unmeasured=record["unmeasured"],
-            seconds=record["seconds"],
-        )
 
     def save(self, scene: str, method: str, score: SceneScore) -> None:
         """Keep a score; it appears whole or not at all."""

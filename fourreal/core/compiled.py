@@ -30,8 +30,17 @@ _forked_after_kernels = False
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` on first use, its `prange` loops in parallel."""
+    return _compiled(function, {"contract", "nsz"})
+
+
+def compiled_with_free_sums(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`compiled`, where sums may be taken in any order, so that inner products use the processor's vectors."""
+    return _compiled(function, {"contract", "nsz", "reassoc"})
+
+
+def _compiled(function: Callable[..., Any], arithmetic: set[str]) -> Callable[..., Any]:
     function = inspect.unwrap(function)  # a runtime type checker may have wrapped it; Numba needs the function itself
-    options: dict[str, Any] = {"parallel": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+    options: dict[str, Any] = {"parallel": True, "nogil": True, "error_model": "numpy", "fastmath": arithmetic}
     try:
         return numba.njit(function, cache=True, **options)
     except RuntimeError:  # Numba found no folder that it may write to
@@ -74,7 +83,7 @@ class _Announcement(event.Listener):
     def on_start(self, event: event.Event) -> None:
         if not _Announcement.said:
             _Announcement.said = True
-            print("fourreal: compiling the CPU rasteriser (half a minute, kept for later runs)", file=sys.stderr)
+            print("fourreal: compiling for this processor (half a minute, kept for later runs)", file=sys.stderr)
 
     def on_end(self, event: event.Event) -> None:
         pass
