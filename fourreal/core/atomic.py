@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from fourreal.core.errors import InputError
@@ -104,6 +104,12 @@ def require_free_folder(target: Path, *, overwrite: bool = False) -> None:
                 f"{target} holds files that fourreal did not write, so it is not replaced; choose another name or "
                 "remove it yourself"
             )
+
+
+def require_suffix(target: str | os.PathLike[str], suffixes: Collection[str]) -> None:
+    """Raises InputError for a name that does not end in one of these, in small letters."""
+    if Path(target).suffix.lower() not in suffixes:
+        raise InputError(f"{target}: expected a name that ends in {' or '.join(sorted(suffixes))}; choose such a name")
 
 
 def require_writable(target: Path) -> None:

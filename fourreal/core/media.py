@@ -21,13 +21,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from fourreal.core.atomic import atomic_file
+from fourreal.core.atomic import atomic_file, require_suffix
 from fourreal.core.errors import InputError
 from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.reading import reading, require_memory, require_pixels
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov")
-"""Of written videos, which are H.264."""
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 VideoQuality = Literal["faithful", "playable"]
 """faithful: H.264 with full colour resolution (yuv444p, about 40 dB), for data.
@@ -175,9 +173,7 @@ def write_image(path: str | Path, image: Float[Tensor, "3 H W"]) -> None:
     """Write a PNG (or what the suffix says), atomically. Values outside [0, 1] are clipped."""
     from PIL import Image
 
-    known = Image.registered_extensions()
-    if known.get(Path(path).suffix.lower()) not in Image.SAVE:
-        raise InputError(f"{path}: a picture's name ends in .png, .jpg or another picture format; got '{path}'")
+    require_suffix(path, IMAGE_SUFFIXES)
     with atomic_file(path) as partial:
         Image.fromarray(to_uint8(image[None])[0]).save(partial)
 
@@ -202,8 +198,7 @@ def write_video_stream(
     """
     if not fps > 0:
         raise InputError(f"fps must be positive; got {fps}")
-    if Path(path).suffix.lower() not in VIDEO_SUFFIXES:
-        raise InputError(f"{path}: a movie's name ends in {' or '.join(VIDEO_SUFFIXES)}; choose such a name")
+    require_suffix(path, (".mp4", ".m4v", ".mov"))
     with atomic_file(path) as partial:
         _encode(partial, frames, fps, quality)
 
