@@ -377,9 +377,6 @@ def _to_float(pixels: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float().div_(255).contiguous()
 
 
-# ---- writing ----------------------------------------------------------------------------------
-
-
 def _encode(path: Path, frames: Iterable[Float[Tensor, "3 H W"]], fps: float, quality: VideoQuality) -> None:
     import av
 
