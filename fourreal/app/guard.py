@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fourreal.app.settings import LOCAL_NAMES
+from fourreal.core.local_names import LOCAL_NAMES
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]

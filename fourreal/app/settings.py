@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fourreal.core.errors import InputError
+from fourreal.core.local_names import LOCAL_NAMES
 from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.job.request import DEFAULTS, WEIGHT_TYPE, Offload, WeightChoice
-
-LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, kw_only=True)

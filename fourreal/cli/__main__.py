@@ -10,10 +10,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from fourreal.core.atomic import require_writable
 from fourreal.core.errors import InputError
 from fourreal.core.plain_text import plain
 
@@ -90,16 +93,19 @@ def _run(verb: str, arguments: list[str]) -> None:
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(VERBS)}"
         raise InputError(f"unknown verb '{verb}'; {hint}")
     module, class_name, _ = VERBS[verb]
-    _parse(getattr(importlib.import_module(f"fourreal.cli.{module}"), class_name), verb, arguments).run()
+    command = _parse(getattr(importlib.import_module(f"fourreal.cli.{module}"), class_name), verb, arguments)
+    if isinstance(out := getattr(command, "out", None), Path):
+        require_writable(out)  # whatever a verb computes, it says so first
+    command.run()
 
 
 def _parse(verb_class: type, verb: str, arguments: list[str]) -> Any:
     """The verb's dataclass. An InputError of settings inside it is raised; tyro would print it in a box and exit."""
     import tyro
 
-    printed = io.StringIO()
+    printed, shown = io.StringIO(), io.StringIO()
     try:
-        with contextlib.redirect_stderr(printed):
+        with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(shown):
             return tyro.cli(verb_class, prog=f"fourreal {verb}", args=arguments)
     except SystemExit as stop:
         cause: BaseException | None = stop
@@ -108,7 +114,15 @@ def _parse(verb_class: type, verb: str, arguments: list[str]) -> Any:
         if cause is not None:
             raise cause from None
         print(printed.getvalue(), end="", file=sys.stderr)
+        print(_sensible_placeholders(shown.getvalue()), end="")
         raise
+
+
+def _sensible_placeholders(text: str) -> str:
+    """tyro's `{None}|PATH` as PATH, and `{None,a,b}` as {a,b}, in no fewer columns: all may be left out."""
+    text = re.sub(r"\{None\}\|\{([^{}]*)\}", lambda found: found[1].ljust(len(found[0])), text)
+    text = re.sub(r"\{None\}\|(\S+)", lambda found: found[1].ljust(len(found[0])), text)
+    return re.sub(r"\{None,([^{}]*)\}", lambda found: f"{{{found[1]}}}".ljust(len(found[0])), text)
 
 
 def _overview() -> str:

@@ -85,12 +85,14 @@ class Evaluate:
     """Measure learned distances between pictures too; they take most of the time."""
 
     def run(self) -> None:
+        from fourreal.core.devices import resolve_device
         from fourreal.core.folder_lock import locked
         from fourreal.core.progress import progress_bar
         from fourreal.eval.protocols.evaluate import evaluate
         from fourreal.eval.protocols.plots import draw_plots
         from fourreal.eval.protocols.report import write_report
 
+        resolve_device(self.sampling.device)
         with locked(self.out), printed_notes(all_warnings=True):
             models = self._models()
             protocol = make_protocol(self.protocol, self._data(models), models, self._extent(models))

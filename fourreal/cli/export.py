@@ -53,24 +53,25 @@ class Export:
         from fourreal.files.export import export_scene
         from fourreal.files.export_cameras import export_cameras
         from fourreal.files.grid_folder import StoredGrid
-        from fourreal.files.open_any import folder_kind, open_any
+        from fourreal.files.open_any import folder_kind, open_any, opened_at
         from fourreal.files.scene_folder import load_scene
 
+        path = opened_at(self.path)
         if self.format in CAMERA_FORMATS:
-            opened = open_any(self.path)
+            opened = open_any(path)
             source = opened.grid if isinstance(opened, StoredGrid) else opened
             export_cameras(source, self.out, self.format, time=self.time, overwrite=self.overwrite)
             print(f"{self.out}: cameras for {self.format}")
             return
-        if folder_kind(self.path) == "grid":
+        if folder_kind(path) == "grid":
             raise InputError(
                 f"{self.path} is a grid; it has frames and cameras but no Gaussians to write as {self.format}"
             )
-        scene = load_scene(self.path)
+        scene = load_scene(path)
         up = _nearest_up(scene.cameras) if self.up == "automatic" else self.up
         with progress_bar(f"export {self.format}") as progress:
             written = export_scene(scene, self.out, self.format, up=up, overwrite=self.overwrite, progress=progress)
-        size = sum(path.stat().st_size for path in written)
+        size = sum(file.stat().st_size for file in written)
         print(f"{self.out}: {len(written)} file{'s' * (len(written) > 1)}, {size / 1e6:.1f} MB")
 
 

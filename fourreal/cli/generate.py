@@ -60,18 +60,24 @@ class Generate:
     """Replace a grid folder that exists."""
 
     def run(self) -> None:
+        from fourreal.core.atomic import require_free_folder
+        from fourreal.core.devices import resolve_device
         from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import GridRecord, load_grid
         from fourreal.pipeline import FourDPipeline
         from fourreal.video.generator import require_freeze_time
+        from fourreal.video.model_shape import check_frame_size
         from fourreal.video.weights import is_trained
         from fourreal.video.windows import WindowSize
 
         if self.grid is None and not self.prompt.strip():
             raise InputError("give a grid folder, a --prompt, or both; got neither")
+        require_free_folder(self.out, overwrite=self.overwrite)
+        resolve_device(self.settings.device)
         if self.grid is None and 1 not in (self.wish.views, self.wish.frames):
             require_freeze_time(self.model, self.base)
         stored = None if self.grid is None else load_grid(self.grid)
+        check_frame_size(self.model, self.wish.size if stored is None else stored.grid.image_size)
         pipe = FourDPipeline.from_pretrained(
             self.model,
             recon=None,

@@ -65,6 +65,7 @@ class ImportFootage:
     """Replace the folder if it exists."""
 
     def run(self) -> None:
+        from fourreal.core.atomic import require_free_folder
         from fourreal.data import footage
         from fourreal.files.grid_folder import GridRecord, save_grid
         from fourreal.view.contact_sheet import write_contact_sheet
@@ -75,6 +76,7 @@ class ImportFootage:
                 "give --benchmark, or --rows, or --cells, or --fixed, or --freeze, or --fixed and --freeze together; "
                 f"got {' and '.join('--' + name for name in given) or 'none of them'}"
             )
+        require_free_folder(self.out, overwrite=self.overwrite)
         sampling = footage.Sampling(self.frames, self.fps, self.size, self.start, self.end)
         source, licence = self.source, self.licence
         if self.benchmark:

@@ -34,8 +34,9 @@ class Info:
 
 def _describe(path: Path) -> list[tuple[str, str]]:
     from fourreal.files.grid_folder import StoredGrid
-    from fourreal.files.open_any import is_known, open_any
+    from fourreal.files.open_any import is_known, open_any, opened_at
 
+    path = opened_at(path)
     if not is_known(path):
         return _clip(path)
     opened = open_any(path)

@@ -37,10 +37,10 @@ class Movie:
     def run(self) -> None:
         from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import StoredGrid
-        from fourreal.files.open_any import open_any
+        from fourreal.files.open_any import open_any, opened_at
         from fourreal.view.movie import plan_movie, write_grid_movie, write_movie
 
-        opened = open_any(self.path)
+        opened = open_any(opened_at(self.path))
         with progress_bar("movie") as progress:
             if isinstance(opened, StoredGrid):
                 if self.move == "orbit":

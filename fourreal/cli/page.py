@@ -30,12 +30,14 @@ class Page:
     def run(self) -> None:
         from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import load_grid
+        from fourreal.files.open_any import opened_at
         from fourreal.files.scene_folder import load_scene, load_scene_record
         from fourreal.view.page import write_page
 
-        title = self.options.title or load_scene_record(self.scene).caption or self.scene.name
+        folder = opened_at(self.scene)
+        title = self.options.title or load_scene_record(folder).caption or self.scene.name
         options = replace(self.options, title=title)
         grid = None if self.grid is None else load_grid(self.grid).grid
         with progress_bar("page") as progress:
-            size = write_page(load_scene(self.scene), self.out, grid=grid, options=options, progress=progress)
+            size = write_page(load_scene(folder), self.out, grid=grid, options=options, progress=progress)
         print(f"{self.out}: {size / 1e6:.1f} MB; open it in a browser")

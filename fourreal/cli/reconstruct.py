@@ -49,12 +49,17 @@ class Reconstruct:
     """Replace a scene folder that exists."""
 
     def run(self) -> None:
+        from fourreal.core.atomic import require_free_folder
+        from fourreal.core.devices import resolve_device
         from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import load_grid
+        from fourreal.files.open_any import opened_at
         from fourreal.pipeline import FourDPipeline
         from fourreal.recon.weights import find_model
 
-        stored = load_grid(self.grid)
+        require_free_folder(self.out, overwrite=self.overwrite)
+        resolve_device(self.device)
+        stored = load_grid(opened_at(self.grid, "grid"))
         loaded = find_model(self.model)
         if not loaded.trained and not self.allow_untrained:
             raise InputError(

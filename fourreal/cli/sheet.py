@@ -27,7 +27,8 @@ class Sheet:
 
     def run(self) -> None:
         from fourreal.files.grid_folder import load_grid
+        from fourreal.files.open_any import opened_at
         from fourreal.view.contact_sheet import write_contact_sheet
 
-        write_contact_sheet(self.out, load_grid(self.grid).grid, self.options)
+        write_contact_sheet(self.out, load_grid(opened_at(self.grid, "grid")).grid, self.options)
         print(f"{self.out}: contact sheet of {self.grid}")

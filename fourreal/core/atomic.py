@@ -15,11 +15,13 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from fourreal.core.errors import InputError
 
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, and the name of what is being written is longer than the target's."""
 MARKER = ".fourreal"
 _MANIFESTS = ("cameras.json", "scene.json", "config.json", "model_index.json", "view_time.json", "state.json")
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]+\.(partial(\..+)?|previous)")
@@ -38,6 +40,7 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(target)
     if target.is_dir():
         raise InputError(f"{target} is a folder; expected a file name to write to")
+    require_writable(target)
     partial = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.partial{target.suffix}")
     with _readable_os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,17 +64,8 @@ def atomic_folder(target: str | os.PathLike[str], *, overwrite: bool = False) ->
         InputError: `target` exists and `overwrite` is False or others wrote it, or it cannot be written.
     """
     shown, target = target, Path(os.path.realpath(target))  # a link stays, and the folder it leads to is written
-    if target.is_file():
-        raise InputError(f"{shown} is a file; expected a folder name to write to")
     _restore(target)
-    if target.exists() and any(target.iterdir()):
-        if not overwrite:
-            raise InputError(f"{shown} already exists and is not empty; choose another name or overwrite it")
-        if not _is_ours(target):
-            raise InputError(
-                f"{shown} holds files that fourreal did not write, so it is not replaced; choose another name or "
-                "remove it yourself"
-            )
+    require_free_folder(Path(shown), overwrite=overwrite)
     token = secrets.token_hex(4)
     partial = target.with_name(f".{target.name}.{token}.partial")
     with _readable_os_errors(target):
@@ -111,6 +105,41 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def require_free_folder(target: Path, *, overwrite: bool = False) -> None:
+    """What `atomic_folder` asks of a target, for whoever computes for long before writing it.
+
+    Raises:
+        InputError: it is a file, or holds something that is not to be replaced, or nothing can be made there.
+    """
+    require_writable(target)
+    if target.is_file():
+        raise InputError(f"{target} is a file; expected a folder name to write to")
+    if target.exists() and any(target.iterdir()):
+        if not overwrite:
+            raise InputError(f"{target} already exists and is not empty; choose another name or overwrite it")
+        if not _is_ours(target):
+            raise InputError(
+                f"{target} holds files that fourreal did not write, so it is not replaced; choose another name or "
+                "remove it yourself"
+            )
+
+
+def require_suffix(target: str | os.PathLike[str], suffixes: Collection[str]) -> None:
+    """Raises InputError for a name that does not end in one of these, in small letters."""
+    if Path(target).suffix.lower() not in suffixes:
+        raise InputError(f"{target}: expected a name that ends in {' or '.join(sorted(suffixes))}; choose such a name")
+
+
+def require_writable(target: Path) -> None:
+    """Raises InputError where nothing of that name can be made, as far as can be told in advance."""
+    for name in target.parts:
+        if len(name.encode()) > LONGEST_NAME:
+            raise InputError(f"'{name[:40]}...' is too long a name; choose one of up to {LONGEST_NAME} bytes")
+    above = next(parent for parent in target.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"cannot write {target} ({above} is not a folder you may write to); choose another place")
 
 
 def _exchange(first: Path, second: Path) -> bool:
@@ -165,6 +194,6 @@ def _readable_os_errors(target: Path) -> Iterator[None]:
             raise InputError(
                 f"no space left on the disk while writing {target}; free some or choose another"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
             raise InputError(f"cannot write {target} ({error.strerror}); choose a folder you may write to") from error
         raise

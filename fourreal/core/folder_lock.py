@@ -19,6 +19,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder while the block runs. The lock dies with the process, however it dies.
 
     What a killed run was writing, in the folder or in one of its own within, is removed first.
+    A block that fails before it made anything leaves no lock file, and no folder that was not there before.
 
     A `.lock` that is a symbolic link is refused, and what it points at is not touched.
 
@@ -28,6 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     file = folder / LOCK
     if file.is_symlink():
         raise InputError(f"{file} is a symbolic link, which is not followed; delete it, or choose another folder")
+    existed = folder.exists()
     lock = FileLock(file, blocking=False, thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,5 +45,11 @@ def locked(folder: Path) -> Iterator[None]:
             if inner.is_dir() and not inner.is_symlink() and not (inner / LOCK).exists():
                 remove_leftovers(inner)
         yield
+    except BaseException:
+        if {path.name for path in folder.iterdir()} <= {LOCK}:
+            file.unlink(missing_ok=True)
+            if not existed:
+                folder.rmdir()
+        raise
     finally:
         lock.release()

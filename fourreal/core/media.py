@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from fourreal.core.atomic import atomic_file
+from fourreal.core.atomic import atomic_file, require_suffix
 from fourreal.core.errors import InputError
 from fourreal.core.linspace_indices import linspace_indices
 from fourreal.core.reading import reading, require_memory, require_pixels
@@ -173,6 +173,7 @@ def write_image(path: str | Path, image: Float[Tensor, "3 H W"]) -> None:
     """Write a PNG (or what the suffix says), atomically. Values outside [0, 1] are clipped."""
     from PIL import Image
 
+    require_suffix(path, IMAGE_SUFFIXES)
     with atomic_file(path) as partial:
         Image.fromarray(to_uint8(image[None])[0]).save(partial)
 
@@ -193,10 +194,11 @@ def write_video_stream(
     """`write_video` for frames that come one by one, so that a long video never is in memory whole.
 
     Raises:
-        InputError: there are no frames, or fps is not positive.
+        InputError: there are no frames, fps is not positive, or the name is not a video's.
     """
     if not fps > 0:
         raise InputError(f"fps must be positive; got {fps}")
+    require_suffix(path, (".mp4", ".m4v", ".mov"))
     with atomic_file(path) as partial:
         _encode(partial, frames, fps, quality)
 
@@ -373,9 +375,6 @@ def _reason(error: Exception) -> str:
 
 def _to_float(pixels: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "3 H W"]:
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float().div_(255).contiguous()
-
-
-# ---- writing ----------------------------------------------------------------------------------
 
 
 def _encode(path: Path, frames: Iterable[Float[Tensor, "3 H W"]], fps: float, quality: VideoQuality) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from fourreal.core.cameras import Cameras
+from fourreal.core.configs import read_json
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.files.grid_folder import GRID_MANIFEST, StoredGrid, load_grid
@@ -19,6 +20,32 @@ from fourreal.files.scene_folder import SCENE_MANIFEST, load_scene
 
 FolderKind = Literal["grid", "scene"]
 """grid: frames of a view x time grid. scene: Gaussians, one set per time."""
+
+
+RUN_MANIFEST, RUN_FORMAT = "manifest.json", "fourreal-run"
+
+
+def is_run(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is that of a `fourreal run`."""
+    file = Path(folder) / RUN_MANIFEST
+    try:
+        values = read_json(file) if file.is_file() else None
+    except InputError:
+        return False
+    return isinstance(values, dict) and values.get("format") == RUN_FORMAT
+
+
+def opened_at(folder: Path, part: FolderKind = "scene") -> Path:
+    """The scene, or the grid, of a run's folder; any other path as it is.
+
+    Raises:
+        InputError: the run has not got that far.
+    """
+    if not is_run(folder):
+        return folder
+    if not (folder / part).is_dir():
+        raise InputError(f"{folder} is the folder of a run that has no {part} yet; run the same command again first")
+    return folder / part
 
 
 def _one_moment(read: Callable[[Path], object]) -> Callable[[Path], GaussianSequence]:
@@ -41,6 +68,7 @@ READERS: dict[str, tuple[FolderKind, Callable[[Path], StoredGrid | GaussianSeque
 
 def folder_kind(path: str | os.PathLike[str]) -> FolderKind:
     """What a folder or file holds, by its manifest or name; nothing is read.
+
 
     Raises:
         InputError: it is neither a grid nor a scene, or claims to be both.

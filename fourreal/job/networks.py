@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fourreal.core.configs import read_json
+from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import GridShape
 from fourreal.files.grid_folder import GRID_MANIFEST
+from fourreal.files.open_any import is_run
 from fourreal.job.content import hash_path
 from fourreal.job.request import JobRequest
 from fourreal.recon.weights import find_weights
 from fourreal.video.generator import read_training_size, require_freeze_time
 from fourreal.video.model_folder import find_model_folder
+from fourreal.video.model_shape import check_frame_size
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,12 @@ def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
     """Find and hash everything.
 
     Raises:
-        InputError: weights are missing; the message says how to get or train them.
+        InputError: weights are missing, and the message says how to get or train them; frames that the model does
+            not take; a run's folder among the inputs.
     """
+    for name, path in request.inputs.items():
+        if is_run(path):
+            raise InputError(f"{path} is the folder of a run, no {name} input; give its {path / 'grid'} with --grid")
     if not request.inputs and request.wish.frames != 1:
         require_freeze_time(request.model, request.base)
     generator: dict[str, str] = {}
@@ -45,6 +52,7 @@ def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
     if request.grid is None or not _is_complete(request.grid):
         folder = find_model_folder(request.model)
         training_size = read_training_size(folder, request.delta)
+        check_frame_size(str(folder), request.wish.size)
         generator["model"] = hash_path(folder)
         if request.delta is not None:
             generator["delta"] = hash_path(request.delta)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
-from fourreal.core.folder_lock import locked
+from fourreal.core.folder_lock import LOCK, locked
 from fourreal.core.notes import collected_notes
 from fourreal.core.progress import Progress
 from fourreal.job.content import hash_path, hash_values
-from fourreal.job.manifest import StageRecord, load_manifest, save_manifest
+from fourreal.job.manifest import MANIFEST, StageRecord, load_manifest, save_manifest
 from fourreal.job.memory import PeakMemory
 from fourreal.job.networks import Networks, find_networks
 from fourreal.job.request import JobRequest, StageName
@@ -68,7 +69,8 @@ def run_job(
             disk is full. What is finished stays.
     """
     load_manifest(out)
-    with locked(out), _full_disk_explained(out):
+    resolve_device(request.settings.device)
+    with locked(out), _nothing_left_of_nothing(out), _full_disk_explained(out):
         stages = planned(request, until)
         if redo is not None and redo not in (stage.name for stage in stages):
             raise InputError(f"the stage '{redo}' is to run again but is left out; leave out less")
@@ -124,6 +126,17 @@ def _run(
 
 def _unchanged(out: Path, stage: Stage, record: StageRecord) -> bool:
     return all((out / name).exists() and hash_path(out / name) == record.outputs.get(name) for name in stage.makes)
+
+
+@contextlib.contextmanager
+def _nothing_left_of_nothing(out: Path) -> Iterator[None]:
+    """A run that failed before it made anything leaves no record of itself."""
+    try:
+        yield
+    except BaseException:
+        if {path.name for path in out.iterdir()} <= {MANIFEST, LOCK}:
+            (out / MANIFEST).unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -56,11 +56,11 @@ class ViewTimeGenerator:
         pastes_first_frame: the base takes a clean first latent at diffusion time 0 (Wan 2.2 TI2V).
         image_encoder: CLIP, for Wan 2.1's image-to-video models.
         training_size: the grids it was trained on, where the folder says.
+        repeats_one_sided: a fixed-view or freeze-time video alone is repeated, because the model does worse.
         transformer_2: the expert for low noise, where there are two (Wan 2.2 A14B); `transformer` then is for high.
         boundary_ratio: noise levels from this one up are the first expert's.
         draft: finds unknown cells in known ones (not in the papers); None leaves all to the transformer.
         draft_use: see `DraftUse`.
-        repeats_one_sided: a fixed-view or freeze-time video alone is repeated, because the model does worse.
     """
 
     transformer: ViewTimeTransformer
@@ -70,11 +70,11 @@ class ViewTimeGenerator:
     pastes_first_frame: bool = False
     image_encoder: ImageEncoder | None = None
     training_size: GridShape | None = None
+    repeats_one_sided: bool = False
     transformer_2: ViewTimeTransformer | None = None
     boundary_ratio: float = 0.0
     draft: DraftModel | None = None
     draft_use: DraftUse = "alone"
-    repeats_one_sided: bool = False
 
     def __post_init__(self) -> None:
         config = self.transformer.config
@@ -133,9 +133,9 @@ class ViewTimeGenerator:
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
             training_size=read_training_size(folder, delta),
+            repeats_one_sided=bool(index.get("repeats_one_sided", False)),
             draft=load_draft(folder / DRAFT) if (folder / DRAFT).is_dir() else None,
             draft_use=_draft_use(folder, index.get("draft_use", "alone")),
-            repeats_one_sided=bool(index.get("repeats_one_sided", False)),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:

@@ -143,6 +143,24 @@ def named_shape(name: str) -> ModelShape:
     return _shape(name, config, _count(transformer), 2.0, text, tokens, codec, experts)
 
 
+def check_frame_size(model: str, size: tuple[int, int] | None) -> None:
+    """Refuse frames a generator cannot take, by its config alone; a model that is not here yet is not asked.
+
+    Raises:
+        InputError: height or width is not a multiple of the model's.
+    """
+    folder = shipped_folder(model, "video") or Path(model)
+    if size is None or not folder.is_dir():
+        return
+    step = named_shape(model).frame_multiple
+    if any(side % step for side in size):
+        near = " ".join(str(max(step, round(side / step) * step)) for side in size)
+        raise InputError(
+            f"the model '{folder.name}' takes frames whose height and width are multiples of {step}; got "
+            f"{size[0]} {size[1]}, for instance {near} fits"
+        )
+
+
 def shape_of(model: ViewTimeGenerator) -> ModelShape:
     """The shape of a loaded model."""
     transformer = model.transformer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fourreal.core.atomic import atomic_file
+from fourreal.core.atomic import atomic_file, require_writable
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
 from fourreal.core.gaussians import DynamicScene
@@ -64,6 +64,7 @@ def write_page(
         PageTooLarge: the page would be larger than `options.max_mb`; says the size and how far to thin.
         InputError: cameras and grid do not fit.
     """
+    require_writable(Path(path))
     cameras = rig_of(scene, grid, cameras)
     _refuse_hopeless(scene, options)
     html = _record(scene, cameras, grid, options, progress)

@@ -177,26 +177,6 @@ def test_version_and_overview(capsys: pytest.CaptureFixture[str]) -> None:
     assert "verbs:" in told
 
 
-def test_info_verifies_checksums_and_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    grid = VideoGrid.complete(torch.rand(1, 2, 3, 8, 8), torch.arange(2.0))
-    record = GridRecord(caption="a fox\x1b[2J\u202e runs")
-    save_grid(tmp_path / "grid", grid, record=record, storage="png")
-    run("info", tmp_path / "grid")
-    said = capsys.readouterr().out
-    assert "3 files are as they were written" in said
-    assert "a fox [2J runs" in said
-    picture = tmp_path / "grid" / "rgb" / "v000" / "t001.png"
-    write_image(picture, torch.zeros(3, 8, 8))
-    assert load_grid(tmp_path / "grid").grid.num_times == 2
-    assert "t001.png differs from its checksum" in fails(capsys, "info", tmp_path / "grid")
-    with pytest.raises(InputError, match="differs from its checksum"):
-        load_grid(tmp_path / "grid", verify=True)
-    (tmp_path / "grid" / "SHA256SUMS").unlink()
-    run("info", tmp_path / "grid")
-    assert "not recorded" in capsys.readouterr().out
-    assert "\x1b" not in fails(capsys, "info", tmp_path / "a\x1b[31mb")
-
-
 def test_every_verb_takes_the_shipped_models_when_none_is_named() -> None:
     """From one constant, whatever the verb calls it."""
     from fourreal.app.settings import AppSettings
@@ -217,3 +197,23 @@ def test_every_verb_takes_the_shipped_models_when_none_is_named() -> None:
         AppSettings().recon,
     )
     assert set(asked) == {SHIPPED_NAME}
+
+
+def test_info_verifies_checksums_and_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = VideoGrid.complete(torch.rand(1, 2, 3, 8, 8), torch.arange(2.0))
+    record = GridRecord(caption="a fox\x1b[2J\u202e runs")
+    save_grid(tmp_path / "grid", grid, record=record, storage="png")
+    run("info", tmp_path / "grid")
+    said = capsys.readouterr().out
+    assert "3 files are as they were written" in said
+    assert "a fox [2J runs" in said
+    picture = tmp_path / "grid" / "rgb" / "v000" / "t001.png"
+    write_image(picture, torch.zeros(3, 8, 8))
+    assert load_grid(tmp_path / "grid").grid.num_times == 2
+    assert "t001.png differs from its checksum" in fails(capsys, "info", tmp_path / "grid")
+    with pytest.raises(InputError, match="differs from its checksum"):
+        load_grid(tmp_path / "grid", verify=True)
+    (tmp_path / "grid" / "SHA256SUMS").unlink()
+    run("info", tmp_path / "grid")
+    assert "not recorded" in capsys.readouterr().out
+    assert "\x1b" not in fails(capsys, "info", tmp_path / "a\x1b[31mb")

@@ -42,6 +42,13 @@ def test_a_still_camera_is_told_from_a_moving_one(world: torch.Tensor) -> None:
     assert told(notify_of_moving_camera, world[0, :1]) == ""
 
 
+def test_nothing_is_said_of_objects_on_white_which_move_before_no_background() -> None:
+    config = WorldConfig(views=1, frames=5, height=96, width=96, background="white")
+    frames = render_world(make_world(config, 1)).grid.frames[0]
+    assert camera_motion(frames) > footage_motion.MOVING_PX, "all that can be followed is what moves"
+    assert told(notify_of_moving_camera, frames) == ""
+
+
 def test_a_frozen_moment_is_told_from_one_that_goes_on(world: torch.Tensor) -> None:
     seconds = torch.arange(6) / 8
     # Something that climbs while the camera goes sideways.

@@ -273,7 +273,12 @@ def test_requests_that_cannot_be_met_are_refused_before_anything(models: Path, c
             run_job(request(models, fixed=clip, **changes), tmp_path / "run")
     with pytest.raises(InputError, match="'page' is to run again but is left out"):
         run_job(request(models, fixed=clip), tmp_path / "run", redo="page", until="render")
-    assert not [path for path in (tmp_path / "run").iterdir() if path.name != ".lock"]
+    with pytest.raises(InputError, match="multiples of 8; got 20 16"):
+        run_job(request(models, fixed=clip, wish=GridWish(size=(20, 16))), tmp_path / "run")
+    (tmp_path / "broken.mp4").write_text("no video")
+    with pytest.raises(InputError, match="cannot be read as a video"):
+        run_job(request(models, fixed=tmp_path / "broken.mp4"), tmp_path / "run")
+    assert not (tmp_path / "run").exists(), "a failed run left its lock or an empty record"
 
 
 def test_the_movie_and_the_page_can_be_left_out(models: Path, clips: Path) -> None:
