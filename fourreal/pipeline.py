@@ -22,9 +22,12 @@ from fourreal.recon.model import ReconModel
 from fourreal.recon.reconstruct import reconstruct
 from fourreal.recon.settings import ReconstructSettings
 from fourreal.recon.weights import find_model
-from fourreal.video.generate import generate
-from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.settings import DEFAULTS, GenerationSettings, WeightType
+from fourreal.video.generate import generate, spec_of
+from fourreal.video.generator import ViewTimeGenerator, read_training_size
+from fourreal.video.model_folder import find_model_folder
+from fourreal.video.model_shape import named_shape
+from fourreal.video.plan import choose_weight_type
+from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, GenerationSettings, Offload, WeightChoice
 from fourreal.video.text_to_grid import text_to_grid
 from fourreal.video.windows import WindowSize
 
@@ -45,12 +48,14 @@ class FourDPipeline:
         reconstructor: makes Gaussians; None when only grids are wanted.
         base: another model for the two single videos of a prompt alone.
         device: where both compute.
+        offload: what leaves the GPU while it is not in use, where a call's settings do not say.
     """
 
     generator: ViewTimeGenerator | None
     reconstructor: ReconModel | None
     base: ViewTimeGenerator | None = None
     device: str = "auto"
+    offload: Offload = DEFAULTS.offload
 
     @classmethod
     def from_pretrained(
@@ -60,8 +65,9 @@ class FourDPipeline:
         recon: str | Path | None = "mini",
         delta: str | Path | None = None,
         base: str | Path | None = None,
-        weight_type: WeightType = "float32",
+        weight_type: WeightChoice = WEIGHT_TYPE,
         device: str = "auto",
+        offload: Offload = DEFAULTS.offload,
     ) -> FourDPipeline:
         """Load the networks.
 
@@ -70,23 +76,22 @@ class FourDPipeline:
             recon: the reconstruction network: `mini`, `vggt-1b`, or a folder.
             delta: view-time weights to lay over the generator.
             base: another generator for the two single videos of a prompt alone.
-            weight_type: number format of the generators' weights.
+            weight_type: number format of the generators' weights; auto takes what fits the device.
+            offload: what leaves the GPU while it is not in use.
 
         Raises:
             InputError: weights are missing, damaged or were never trained; the message says what to do.
         """
         resolve_device(device)
-        generator = None
-        if model is not None:
-            generator = ViewTimeGenerator.from_pretrained(model, delta=delta, weight_type=weight_type)
-        first = None if base is None else ViewTimeGenerator.from_pretrained(base, weight_type=weight_type)
+        generator = None if model is None else load_generator(model, delta, weight_type=weight_type, device=device)
+        first = None if base is None else load_generator(base, weight_type=weight_type, device=device)
         reconstructor = None
         if recon is not None:
             loaded = find_model(str(recon))
             if not loaded.trained:
                 raise InputError(f"the reconstruction model '{recon}' was never trained; train it, or give another")
             reconstructor = loaded.model
-        return cls(generator, reconstructor, first, device)
+        return cls(generator, reconstructor, first, device, offload)
 
     def __call__(
         self,
@@ -114,7 +119,7 @@ class FourDPipeline:
             InputError: nothing is given, or as `prepare` and `complete` do.
         """
         wish = GridWish(views, frames)
-        settings = GenerationSettings(steps=steps, seed=seed, device=self.device)
+        settings = GenerationSettings(steps=steps, seed=seed, device=self.device, offload=self.offload)
         if fixed is None and freeze is None:
             return self.imagine(prompt, wish, settings=settings, progress=progress)
         imported = self.prepare(fixed, freeze, wish)
@@ -144,7 +149,7 @@ class FourDPipeline:
         if prompt.strip() and not generator.text_encoder.reads_text:
             notify("this model reads no text: the prompt is kept as a caption and changes nothing in the pictures")
             prompt = ""
-        settings = settings or GenerationSettings(device=self.device)
+        settings = settings or GenerationSettings(device=self.device, offload=self.offload)
         return generate(generator, grid, prompt, window=window, settings=settings, progress=progress)
 
     def imagine(
@@ -169,7 +174,7 @@ class FourDPipeline:
                 "freeze-time video, or choose a model with a text encoder"
             )
         shape = wish.shape(generator.training_size or PAPER_GRID)
-        settings = settings or GenerationSettings(device=self.device)
+        settings = settings or GenerationSettings(device=self.device, offload=self.offload)
         return text_to_grid(generator, prompt, shape, base=self.base, settings=settings, progress=progress)
 
     def reconstruct(
@@ -193,3 +198,24 @@ class FourDPipeline:
         if self.generator is None:
             raise InputError("this pipeline was loaded without a generator; load it with model=...")
         return self.generator
+
+
+def load_generator(
+    source: str | Path,
+    delta: str | Path | None = None,
+    *,
+    weight_type: WeightChoice = WEIGHT_TYPE,
+    device: str = "auto",
+) -> ViewTimeGenerator:
+    """A generator in the number format that fits the device, by the plan for grids of its training.
+
+    Raises:
+        InputError: as `ViewTimeGenerator.from_pretrained`.
+    """
+    folder = find_model_folder(source)
+    spec = spec_of(GenerationSettings(device=device))
+    grid = read_training_size(folder) or PAPER_GRID
+    chosen = choose_weight_type(named_shape(str(folder)), grid, spec, weight_type)
+    if weight_type == "auto" and chosen != "float32":
+        notify(f"the weights of {source} are loaded in {chosen}; another format is asked for with --weight-type")
+    return ViewTimeGenerator.from_pretrained(folder, delta=delta, weight_type=chosen)

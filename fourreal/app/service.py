@@ -125,8 +125,14 @@ class Service:
             prompt=choices.prompt.strip(),
             model=self.settings.labelled(choices.model),
             recon=self.settings.recon,
+            weight_type=self.settings.weight_type,
             wish=GridWish(choices.views, choices.frames),
-            settings=GenerationSettings(steps=choices.steps, seed=choices.seed, device=self.settings.device),
+            settings=GenerationSettings(
+                steps=choices.steps,
+                seed=choices.seed,
+                device=self.settings.device,
+                offload=self.settings.offload,
+            ),
         )
 
     def _run(self, session: Session, request: JobRequest, job: Job, until: StageName = "page") -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fourreal.core.errors import InputError
+from fourreal.job.request import DEFAULTS, WEIGHT_TYPE, Offload, WeightChoice
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -28,6 +29,10 @@ class AppSettings:
     """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    weight_type: WeightChoice = WEIGHT_TYPE
+    """Number format of the generators' weights; int8 (with torchao) halves bfloat16, auto takes what fits."""
+    offload: Offload = DEFAULTS.offload
+    """What leaves the GPU while it is not in use: nothing, whole parts, single blocks, or what the plan needs."""
     max_upload_mb: int = 200
     """Largest clip that can be uploaded."""
     host: str = "127.0.0.1"

@@ -16,7 +16,7 @@ from fourreal.core.notes import printed_notes
 from fourreal.eval.protocols import PROTOCOLS, RECONSTRUCTION_PROTOCOLS, make_protocol
 from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
 from fourreal.video.settings import DEFAULTS as GENERATION
-from fourreal.video.settings import GenerationSettings
+from fourreal.video.settings import WEIGHT_TYPE, GenerationSettings, WeightChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,10 @@ class Evaluate:
     row-warp."""
     out: Path
     """Folder to write into."""
+    delta: Path | None = None
+    """Folder of view-time weights to load over the model's."""
+    weight_type: WeightChoice = WEIGHT_TYPE
+    """Number format of the generator's weights; int8 (with torchao) halves bfloat16, auto takes what fits."""
     data: Path | None = None
     """Folder with the benchmark's scenes; worlds need none."""
     recon: str | None = None
@@ -102,8 +106,12 @@ class Evaluate:
         from fourreal.eval.baselines import BASELINES
 
         if self.protocol in RECONSTRUCTION_PROTOCOLS:
+            if self.delta is not None:
+                raise InputError(
+                    f"{self.protocol} takes a reconstruction model, and --delta is for generators; leave it out"
+                )
             return find_reconstructor(self.model, align=self.align, device=self.sampling.device)
-        models = find_generator(self.model, self.sampling)
+        models = find_generator(self.model, self.sampling, delta=self.delta, weight_type=self.weight_type)
         models = replace(models, baselines=() if self.baselines is None and self.model in BASELINES else self.baselines)
         if self.recon is None:
             return models

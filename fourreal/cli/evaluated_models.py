@@ -18,36 +18,53 @@ from fourreal.eval.baselines import BASELINES
 from fourreal.eval.protocols.protocol import Models, Reconstructor
 from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
 from fourreal.recon.settings import ReconstructSettings
+from fourreal.video.quantize import plain_tensors
 from fourreal.video.settings import DEFAULTS as GENERATION
-from fourreal.video.settings import GenerationSettings
+from fourreal.video.settings import WEIGHT_TYPE, GenerationSettings, WeightChoice
 
 MANIFEST = "manifest.json"
 Align: TypeAlias = Literal["auto", "always", "never"]
 
 
-def find_generator(name: str, settings: GenerationSettings = GENERATION) -> Models:
+def find_generator(
+    name: str,
+    settings: GenerationSettings = GENERATION,
+    *,
+    delta: Path | None = None,
+    weight_type: WeightChoice = WEIGHT_TYPE,
+) -> Models:
     """A baseline by its name, or a generator: a released name or a folder.
 
+    Args:
+        delta: view-time weights to lay over it.
+
     Raises:
-        InputError: there is no such model, or its weights were not trained for grids.
+        InputError: there is no such model, its weights were not trained for grids, or a delta for a baseline.
     """
     if name in BASELINES:
+        if delta is not None:
+            raise InputError(f"{name} is a baseline and has no weights; leave --delta out")
         return Models(name=name, complete=BASELINES[name])
     from fourreal.pipeline import FourDPipeline
+    from fourreal.video.generate import require_trained_for
     from fourreal.video.model_folder import find_model_folder
-    from fourreal.video.weights import require_trained
 
-    pipe = FourDPipeline.from_pretrained(name, recon=None, device=settings.device)
+    pipe = FourDPipeline.from_pretrained(name, recon=None, delta=delta, weight_type=weight_type, device=settings.device)
     assert pipe.generator is not None
-    require_trained(pipe.generator.transformer, "grid", allow_untrained=settings.allow_untrained)
+    require_trained_for(pipe.generator, "grid", settings)
     sampling = {key: value for key, value in vars(settings).items() if key not in ("device", "offload")}
-    identity = {"weights": weights_hash(pipe.generator.transformer), **sampling}
+    identity = {"weights": weights_hash(*pipe.generator.transformers), **sampling}
     if pipe.generator.draft is not None:
         identity |= {"draft": weights_hash(pipe.generator.draft), "draft_use": pipe.generator.draft_use}
     return Models(
         name=_short_name(name),
         identity=identity,
         complete=lambda grid: pipe.complete(grid, settings=settings),
+        complete_prompted=(
+            (lambda grid, prompt: pipe.complete(grid, prompt, settings=settings))
+            if pipe.generator.text_encoder.reads_text
+            else None
+        ),
         trained_on=pipe.generator.training_size or training_size(find_model_folder(name)),
     )
 
@@ -110,12 +127,14 @@ def training_size(folder: Path) -> GridShape | None:
     return from_dict(GridShape, {key: worlds[key] for key in worlds if key in known}, f"{file}: worlds")
 
 
-def weights_hash(model: nn.Module) -> str:
+def weights_hash(*models: nn.Module) -> str:
     """Sixteen hex digits of the SHA-256 of all weights with their names."""
     digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    for model in models:
+        for name, value in sorted(model.state_dict().items()):
+            digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+            for plain in plain_tensors(value):
+                digest.update(plain.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

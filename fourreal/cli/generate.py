@@ -13,7 +13,7 @@ from tyro.conf import OmitArgPrefixes
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
 from fourreal.data.grid_wish import NO_WISH, GridWish
-from fourreal.video.settings import DEFAULTS, GenerationSettings, WeightType
+from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, GenerationSettings, WeightChoice
 
 if TYPE_CHECKING:
     from fourreal.core.grid import VideoGrid
@@ -51,8 +51,8 @@ class Generate:
     """How to sample. With --allow-untrained only the time is printed, and nothing is written."""
     window: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="VIEWS FRAMES")] = None
     """Size of the windows; the largest that fits when left out. FRAMES must be 4k + 1."""
-    weights: WeightType = "float32"
-    """Number format the transformer is loaded in; bfloat16, or int8 with torchao, for large models on a GPU."""
+    weight_type: WeightChoice = WEIGHT_TYPE
+    """Number format of the weights; int8 (with torchao) halves bfloat16, auto takes what fits the device."""
     storage: Literal["video", "png"] = "video"
     """video: H.264 in full colour, small. png: lossless."""
     overwrite: bool = False
@@ -62,18 +62,21 @@ class Generate:
         from fourreal.core.progress import progress_bar
         from fourreal.files.grid_folder import GridRecord, load_grid
         from fourreal.pipeline import FourDPipeline
+        from fourreal.video.generator import require_freeze_time
         from fourreal.video.weights import is_trained
         from fourreal.video.windows import WindowSize
 
         if self.grid is None and not self.prompt.strip():
             raise InputError("give a grid folder, a --prompt, or both; got neither")
+        if self.grid is None and 1 not in (self.wish.views, self.wish.frames):
+            require_freeze_time(self.model, self.base)
         stored = None if self.grid is None else load_grid(self.grid)
         pipe = FourDPipeline.from_pretrained(
             self.model,
             recon=None,
             delta=self.delta,
             base=self.base,
-            weight_type=self.weights,
+            weight_type=self.weight_type,
             device=self.settings.device,
         )
         started = time.monotonic()
@@ -85,7 +88,8 @@ class Generate:
                 done = pipe.complete(stored.grid, self.prompt, window=window, settings=self.settings, progress=progress)
         took = f"{done.num_views} views x {done.num_times} frames in {time.monotonic() - started:.1f} s"
         assert pipe.generator is not None
-        if not is_trained(pipe.generator.transformer, "video" if done.num_views == 1 else "grid"):
+        purpose = "video" if done.num_views == 1 else "grid"
+        if not all(is_trained(transformer, purpose) for transformer in pipe.generator.transformers):
             print(f"{took}, with untrained weights: a timing, not a result; nothing was written")
             return
         self._write(done, GridRecord() if stored is None else stored.record, took)

@@ -77,7 +77,7 @@ def atomic_folder(target: str | os.PathLike[str], *, overwrite: bool = False) ->
         try:
             yield partial
             if not _is_partial(target.parent):
-                (partial / MARKER).touch()
+                (partial / MARKER).write_text("Written by fourreal, which may replace this folder.\n", encoding="utf-8")
             if not target.exists():
                 os.replace(partial, target)
             elif not _exchange(partial, target):

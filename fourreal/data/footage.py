@@ -30,22 +30,22 @@ class Sampling:
     """Which frames of each clip to take, and at which size.
 
     Attributes:
-        times: number of columns; all frames of the cut when left out.
+        frames: number of columns; all frames of the cut when left out.
         fps: rate of the columns; the clip's own when left out.
         size: (height, width) to scale and centre-crop to; the footage's own when left out.
         start_s: leave out what comes before.
         end_s: leave out what comes at this time or after it.
     """
 
-    times: int | None = None
+    frames: int | None = None
     fps: float | None = None
     size: tuple[int, int] | None = None
     start_s: float = 0.0
     end_s: float = math.inf
 
     def __post_init__(self) -> None:
-        if self.times is not None and self.times < 1:
-            raise InputError(f"a grid needs at least one time; got {self.times}")
+        if self.frames is not None and self.frames < 1:
+            raise InputError(f"a grid needs at least one frame; got {self.frames}")
         if self.size is not None and min(self.size) < 1:
             raise InputError(f"a frame size is (height, width), at least 1 pixel each; got {self.size}")
 
@@ -108,7 +108,7 @@ def grid_from_videos(
     size = sampling.size
     if size is None and fixed is not None and freeze is not None:
         size = info_of(fixed).image_size
-    rows, columns = views or 8, sampling.times or 13
+    rows, columns = views or 8, sampling.frames or 13
     if freeze is not None:
         rows = views or info_of(freeze).count
     if fixed is not None:
@@ -153,9 +153,9 @@ def grid_from_cells(pattern: str, sampling: Sampling = Sampling()) -> VideoGrid:
         raise InputError(
             f"'{pattern}' lacks view {missing[0][0]} at time {missing[0][1]} ({len(missing)} cells missing)"
         )
-    keep = times if sampling.times is None else times[: sampling.times]
-    if sampling.times is not None and sampling.times > len(times):
-        raise InputError(f"'{pattern}' has {len(times)} times, fewer than the {sampling.times} asked for")
+    keep = times if sampling.frames is None else times[: sampling.frames]
+    if sampling.frames is not None and sampling.frames > len(times):
+        raise InputError(f"'{pattern}' has {len(times)} times, fewer than the {sampling.frames} asked for")
     size = sampling.size or _image_size(found[views[0], keep[0]])
     _refuse_too_large(len(views), len(keep), size)
     frames = [[_sized(found[v, t], sampling.size, size) for t in keep] for v in views]
@@ -172,7 +172,7 @@ def info_of(source: Path | Clip) -> ClipInfo:
 
 def _read(source: Path | Clip, sampling: Sampling) -> Clip:
     cut: dict[str, Any] = {
-        "count": sampling.times,
+        "count": sampling.frames,
         "fps": sampling.fps,
         "size": sampling.size,
         "start_s": sampling.start_s,
@@ -184,8 +184,8 @@ def _read(source: Path | Clip, sampling: Sampling) -> Clip:
 def expected_times(info: ClipInfo, sampling: Sampling) -> int:
     """How many frames of a clip the sampling takes, without reading it."""
     cut = [second for second in info.seconds if sampling.start_s <= second < sampling.end_s]
-    if sampling.times is not None or not cut:
-        return sampling.times or 1
+    if sampling.frames is not None or not cut:
+        return sampling.frames or 1
     at_rate = math.inf if sampling.fps is None else (cut[-1] - cut[0]) * sampling.fps + 1
     return math.ceil(min(len(cut), at_rate))
 

@@ -11,7 +11,7 @@ from fourreal.files.grid_folder import GRID_MANIFEST
 from fourreal.job.content import hash_path
 from fourreal.job.request import JobRequest
 from fourreal.recon.weights import find_weights
-from fourreal.video.generator import read_training_size
+from fourreal.video.generator import read_training_size, require_freeze_time
 from fourreal.video.model_folder import find_model_folder
 
 
@@ -38,6 +38,8 @@ def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
     Raises:
         InputError: weights are missing; the message says how to get or train them.
     """
+    if not request.inputs and request.wish.frames != 1:
+        require_freeze_time(request.model, request.base)
     generator: dict[str, str] = {}
     training_size = None
     if request.grid is None or not _is_complete(request.grid):

@@ -9,7 +9,8 @@ from typing import Literal
 
 from fourreal.core.errors import InputError
 from fourreal.data.grid_wish import NO_WISH, GridWish
-from fourreal.video.settings import DEFAULTS, GenerationSettings
+from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, GenerationSettings, WeightChoice
+from fourreal.video.settings import Offload as Offload
 
 StageName = Literal["import", "generate", "reconstruct", "render", "page"]
 """import: footage to a partly known grid. generate: the rest of the grid. reconstruct: Gaussians for every
@@ -46,6 +47,8 @@ class JobRequest:
     """Folder of view-time weights to load over the model's."""
     base: str | None = None
     """Another model for the two single videos of a prompt alone."""
+    weight_type: WeightChoice = WEIGHT_TYPE
+    """Number format of the generator's weights; int8 (with torchao) halves bfloat16, auto takes what fits."""
     recon: str = "mini"
     """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
     wish: GridWish = NO_WISH

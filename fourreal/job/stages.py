@@ -128,7 +128,8 @@ def _generate_settings(request: JobRequest, networks: Networks) -> dict[str, Any
         return {"prompt": request.prompt}
     # Where it is computed, and in which order parts are on the GPU, does not decide the result.
     sampling = {name: value for name, value in to_dict(request.settings).items() if name not in ("device", "offload")}
-    asked = {"prompt": request.prompt, "models": networks.generator, **sampling}
+    models = {"models": networks.generator, "weight_type": request.weight_type}
+    asked = {"prompt": request.prompt, **models, **sampling}
     return asked if request.inputs else asked | {"wish": to_dict(request.wish)}
 
 
@@ -139,7 +140,12 @@ def _generate(request: JobRequest, networks: Networks, out: Path, progress: Prog
         progress(1, 1)
     else:
         pipe = FourDPipeline.from_pretrained(
-            request.model, recon=None, delta=request.delta, base=request.base, device=request.settings.device
+            request.model,
+            recon=None,
+            delta=request.delta,
+            base=request.base,
+            weight_type=request.weight_type,
+            device=request.settings.device,
         )
         if stored is None:
             grid = pipe.imagine(request.prompt, request.wish, settings=request.settings, progress=progress)

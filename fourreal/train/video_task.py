@@ -28,7 +28,7 @@ from fourreal.video.codec import PixelTubelets, latent_known
 from fourreal.video.complete import complete_grid, read_prompt
 from fourreal.video.conditioning import MODES, prompt_for
 from fourreal.video.generator import ViewTimeGenerator
-from fourreal.video.presets import PRESETS, RELEASED
+from fourreal.video.presets import PRESETS, RELEASED, TWO_EXPERTS
 from fourreal.video.rectified_flow import TIMESTEPS, TrainingTimes, draw_sigmas, flow_loss, interpolate
 from fourreal.video.settings import GenerationSettings
 from fourreal.video.text import NoTextEncoder, SmallTextEncoder, TextEncoder, TransformersTextEncoder
@@ -215,6 +215,11 @@ def new_generator(recipe: VideoRecipe) -> ViewTimeGenerator:
         raise InputError(
             f"the recipe '{recipe.name}' starts from a base model that nobody has released; give a folder with one "
             "of your own: --base FOLDER"
+        )
+    if recipe.base in TWO_EXPERTS or (recipe.base and (Path(recipe.base) / "transformer_2").is_dir()):
+        raise InputError(
+            f"{recipe.base} has two experts, and training knows one transformer only; start from a base with one, for "
+            "instance wan2.1-14b"
         )
     if recipe.base:
         generator = ViewTimeGenerator.from_pretrained(recipe.base, **recipe.model)

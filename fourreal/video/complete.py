@@ -10,12 +10,14 @@ Source: 4Real-Video-V2, section 3.1 ("Grounded generation with reference videos"
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from fourreal.core.devices import resolve_device
 from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import encode_known
@@ -23,11 +25,11 @@ from fourreal.video.conditioning import ContextMode, prompt_for
 from fourreal.video.draft.draft_model import draft_cells
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import Guidance, choose_guidance, guided
-from fourreal.video.offload import computing, on_device, transformer_on_device
+from fourreal.video.offload import computing, experts_on_device, on_device
 from fourreal.video.rectified_flow import TIMESTEPS, Prediction, integrate, noise_schedule, to_velocity
 from fourreal.video.settings import GenerationSettings
 from fourreal.video.split_time import each_way, parts_of
-from fourreal.video.transformer import DRAFTED, KNOWN
+from fourreal.video.transformer import DRAFTED, KNOWN, ViewTimeTransformer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +123,10 @@ def _complete_part(
     noise = torch.randn(clean.shape, generator=generator)
     guidance = choose_guidance(settings.text_guidance, settings.reference_guidance, prompt=read.prompt, known=known)
     sigmas = noise_schedule(settings.steps, settings.shift or model.shift)
-    with transformer_on_device(model.transformer, settings.device, settings.offload) as device:
-        start = noise[None].to(device)
-        denoise = _Denoiser(model, read, guidance, clean[None].to(device), start, known[None].to(device), settings)
+    device = resolve_device(settings.device)
+    with experts_on_device(model, settings.device, settings.offload) as expert:
+        start, given = noise[None].to(device), known[None].to(device)
+        denoise = _Denoiser(expert, model, read, guidance, clean[None].to(device), start, given, settings)
         if drafts is not None:
             denoise.give_drafts(*drafts)
         latents = integrate(denoise, start, sigmas, settings.sampler, progress)[0].cpu()
@@ -148,6 +151,7 @@ class _Denoiser:
 
     def __init__(
         self,
+        expert: Callable[[float], ViewTimeTransformer],
         model: ViewTimeGenerator,
         read: ReadPrompt,
         guidance: Guidance,
@@ -156,7 +160,7 @@ class _Denoiser:
         known: Bool[Tensor, "1 V t"],
         settings: GenerationSettings,
     ) -> None:
-        self.transformer, self.guidance, self.known = model.transformer, guidance, known
+        self.expert, self.guidance, self.known = expert, guidance, known
         self.kind: Prediction = model.transformer.config["prediction"]
         self.dtype, self.device = model.transformer.dtype, noise.device
         self.text, self.without = read.text.to(self.device, self.dtype), read.without.to(self.device, self.dtype)
@@ -179,12 +183,12 @@ class _Denoiser:
     @torch.no_grad()
     def __call__(self, latents: Float[Tensor, "1 V C t h w"], sigma: float) -> Float[Tensor, "1 V C t h w"]:
         sigmas = torch.full((1,), sigma, device=self.device)
-        noisy = latents.to(self.dtype)
+        noisy, transformer = latents.to(self.dtype), self.expert(sigma)
 
         def predict(with_text: bool, with_references: bool) -> Tensor:
             given = with_references and self.references is not None
             with computing(self.settings.compute_type, self.device):
-                predicted = self.transformer(
+                predicted = transformer(
                     noisy,
                     TIMESTEPS * sigmas,
                     self.text if with_text else self.without,

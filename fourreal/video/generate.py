@@ -26,9 +26,10 @@ from fourreal.video.complete import complete_grid, drafted_alone, read_prompt
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.hardware import DeviceSpec, memory_gb
 from fourreal.video.model_shape import shape_of
-from fourreal.video.plan import GenerationPlan, largest_window, plan_generation
+from fourreal.video.plan import GenerationPlan, choose_offload, largest_window, plan_generation
 from fourreal.video.settings import DEFAULTS, GenerationSettings
 from fourreal.video.split_time import each_way, parts_of
+from fourreal.video.transformer import Trained
 from fourreal.video.weights import require_trained
 from fourreal.video.windows import WindowSize, plan_windows
 
@@ -61,6 +62,9 @@ def generate(
     """
     if bool(grid.validated().known.all()):
         return grid
+    most = window or trained_window(model)
+    size = GridShape.of(min(grid.num_views, most.views), min(grid.num_times, most.frames), grid.image_size)
+    settings = settled(model, size, settings)
     window = window or default_window(model, grid, settings)
     several = window.views < grid.num_views or window.frames < grid.num_times
     check_trained(model, grid.num_views, references=several or bool(grid.known.any()), settings=settings)
@@ -92,13 +96,9 @@ def generate(
 
 
 def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: GenerationSettings) -> WindowSize:
-    """The largest window that fits the device and the model, at most what the model was trained on.
-
-    A model that does not say is taken to have seen the papers' grids.
-    """
-    trained = model.training_size
-    views, frames = (TRAINED_VIEWS, TRAINED_FRAMES) if trained is None else (trained.views, trained.frames)
-    size = GridShape.of(min(grid.num_views, views), min(grid.num_times, frames), grid.image_size)
+    """The largest window that fits the device and the model, at most what the model was trained on."""
+    most = trained_window(model)
+    size = GridShape.of(min(grid.num_views, most.views), min(grid.num_times, most.frames), grid.image_size)
     found = largest_window(shape_of(model), size, spec_of(settings), settings.offload)
     if found is None:
         plan_for(model, replace(size, views=1, frames=5), settings).require()
@@ -106,6 +106,12 @@ def default_window(model: ViewTimeGenerator, grid: VideoGrid, settings: Generati
     stride = model.codec.temporal_stride
     frames = found.frames if grid.num_times == found.frames else stride * ((found.frames - 1) // stride) + 1
     return WindowSize(found.views, -(-(frames - 1) // stride) * stride + 1)
+
+
+def trained_window(model: ViewTimeGenerator) -> WindowSize:
+    """The grids of a model's training; a model that does not say is taken to have seen the papers'."""
+    trained = model.training_size
+    return WindowSize(TRAINED_VIEWS, TRAINED_FRAMES) if trained is None else WindowSize(trained.views, trained.frames)
 
 
 def plan_for(model: ViewTimeGenerator, size: GridShape, settings: GenerationSettings) -> GenerationPlan:
@@ -129,11 +135,24 @@ def check_trained(model: ViewTimeGenerator, views: int, *, references: bool, set
         InputError: not trained for grids; or for a single video with given frames, trained without any.
     """
     allowed = settings.allow_untrained
-    require_trained(model.transformer, "video" if views == 1 else "grid", allow_untrained=allowed)
+    require_trained_for(model, "video" if views == 1 else "grid", settings)
     if views == 1 and references and model.first_frame != "reference" and not allowed:
         raise InputError(
             "this video model was not trained with given frames as references; give it none, or load view-time weights"
         )
+
+
+def require_trained_for(model: ViewTimeGenerator, purpose: Trained, settings: GenerationSettings) -> None:
+    """`require_trained` for every transformer of a model."""
+    for transformer in model.transformers:
+        require_trained(transformer, purpose, allow_untrained=settings.allow_untrained)
+
+
+def settled(model: ViewTimeGenerator, size: GridShape, settings: GenerationSettings) -> GenerationSettings:
+    """The settings with the way of offloading that a grid needs on this machine, where none is asked for."""
+    if settings.offload != "auto":
+        return settings
+    return replace(settings, offload=choose_offload(shape_of(model), size, spec_of(settings)))
 
 
 def notify_unused(grid: VideoGrid, stride: int) -> None:

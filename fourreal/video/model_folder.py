@@ -9,7 +9,16 @@ from fourreal.core.errors import InputError
 from fourreal.core.shipped import shipped_folder
 from fourreal.video.presets import RELEASED
 
-PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler", "image_encoder", "image_processor")
+PARTS = (
+    "transformer",
+    "transformer_2",
+    "vae",
+    "text_encoder",
+    "tokenizer",
+    "scheduler",
+    "image_encoder",
+    "image_processor",
+)
 
 
 def find_model_folder(source: str | Path, parts: Sequence[str] = PARTS, known: Sequence[str] = ()) -> Path:

@@ -23,7 +23,7 @@ from fourreal.video.checkpoint_files import read_checkpoint_folder
 from fourreal.video.codec import PixelTubelets, WanCodec
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.positions import ViewPositions
-from fourreal.video.presets import PRESETS, RELEASED
+from fourreal.video.presets import PRESETS, RELEASED, TWO_EXPERTS
 from fourreal.video.quantize import stored_bytes
 from fourreal.video.text import SMALL_TOKENS, WAN_TOKENS, TransformersTextEncoder
 from fourreal.video.transformer import ViewTimeTransformer
@@ -84,7 +84,8 @@ class ModelShape:
         width, ffn, layers: of the transformer.
         patch: latent cells per token, (time, height, width).
         t_max, max_positions, view_positions: reach of the rotary table.
-        parameters: of the transformer.
+        parameters: of the transformer; of one of them where there are several.
+        experts: transformers, each for its own noise levels.
         bytes_per_value: 4, 2 (bfloat16) or 1 (int8) for the transformer's weights.
         text_parameters: of the text encoder, held in bfloat16 for Wan's.
         time_per_latent: the diffusion time enters per latent, not per sample (Wan 2.2 TI2V).
@@ -104,6 +105,7 @@ class ModelShape:
     bytes_per_value: float
     text_parameters: int
     codec: CodecCost
+    experts: int = 1
 
     @property
     def frame_multiple(self) -> int:
@@ -119,8 +121,10 @@ def named_shape(name: str) -> ModelShape:
         InputError: an unknown name, or a folder without a transformer.
     """
     folder, preset = shipped_folder(name, "video") or Path(name), _PRESET_OF_RELEASED.get(name, name)
+    experts = 2 if name in TWO_EXPERTS else 1
     if folder.is_dir():
         inner = folder / "transformer"
+        experts = 2 if (folder / "transformer_2").is_dir() else 1
         values = read_checkpoint_folder(inner if inner.is_dir() else folder).config
         name = folder.name
     elif preset in PRESETS:
@@ -136,7 +140,7 @@ def named_shape(name: str) -> ModelShape:
     codec = codecs.get(config["out_channels"], CodecCost(spatial_stride=PixelTubelets().spatial_stride))
     reads_umt5 = config["text_dim"] == UMT5_WIDTH
     text, tokens = (_umt5_parameters(), WAN_TOKENS) if reads_umt5 else (0, SMALL_TOKENS)
-    return _shape(name, config, _count(transformer), 2.0, text, tokens, codec)
+    return _shape(name, config, _count(transformer), 2.0, text, tokens, codec, experts)
 
 
 def shape_of(model: ViewTimeGenerator) -> ModelShape:
@@ -154,6 +158,7 @@ def shape_of(model: ViewTimeGenerator) -> ModelShape:
         text,
         tokens,
         _codec_cost(model),
+        len(model.transformers),
     )
 
 
@@ -184,6 +189,7 @@ def _shape(
     text_parameters: int,
     text_tokens: int,
     codec: CodecCost,
+    experts: int,
 ) -> ModelShape:
     patch = config["patch_size"]
     return ModelShape(
@@ -201,6 +207,7 @@ def _shape(
         bytes_per_value=bytes_per_value,
         text_parameters=text_parameters,
         codec=codec,
+        experts=experts,
     )
 
 

@@ -7,13 +7,17 @@ encoder need not be on the GPU together.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from fourreal.core.devices import resolve_device
 from fourreal.video.settings import ComputeType, Offload
+
+if TYPE_CHECKING:
+    from fourreal.video.generator import ViewTimeGenerator
+    from fourreal.video.transformer import ViewTimeTransformer
 
 Part = TypeVar("Part")
 
@@ -33,7 +37,7 @@ def on_device(part: Part, device: str, offload: Offload) -> Iterator[Part]:
     try:
         yield moved
     finally:
-        if offload != "none":
+        if offload in ("parts", "blocks"):
             moved.to("cpu")
 
 
@@ -51,6 +55,33 @@ def transformer_on_device(transformer: Any, device: str, offload: Offload) -> It
     finally:
         if offload == "parts":
             transformer.to("cpu")
+
+
+@contextlib.contextmanager
+def experts_on_device(
+    model: ViewTimeGenerator, device: str, offload: Offload
+) -> Iterator[Callable[[float], ViewTimeTransformer]]:
+    """Yields what gives the transformer of a noise level, on the device; another expert leaves it before."""
+    with contextlib.ExitStack() as placed:
+        there: list[ViewTimeTransformer] = []
+
+        def at(sigma: float) -> ViewTimeTransformer:
+            wanted = model.expert(sigma)
+            if not there or there[-1] is not wanted:
+                placed.close()
+                placed.enter_context(transformer_on_device(wanted, device, offload))
+                there.append(wanted)
+            return wanted
+
+        yield at
+
+
+def leave_device(model: ViewTimeGenerator) -> None:
+    """Move a model to the CPU before another takes its place; plans count one model at a time."""
+    for part in (model.text_encoder, model.codec, model.image_encoder, *model.transformers):
+        moved: Any = part
+        if moved is not None:
+            moved.to("cpu")
 
 
 @contextlib.contextmanager

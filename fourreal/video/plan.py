@@ -6,7 +6,7 @@ Formulas, with N tokens, width D, feed-forward width F, layers l, b bytes a valu
     operations   a pass = l * (2 N (6 D^2 + 2 D F) + 4 N K D + 4 N L D)
                  K keys a token sees: (V + t) frames of tokens for fused attention, its own frame
                  counted twice by the merged implementation; L text tokens
-    weights      parameters * b
+    weights      parameters * b, of both experts where there are two
     activations  N * max(4.25 b D + 2 b F, (8 + 7.25 b) D), the feed-forward's or the attention's
                  peak within one block, as an allocation tracker finds it (tests/video/test_plan.py)
 
@@ -25,11 +25,14 @@ from fourreal.core.grid_shape import GridShape
 from fourreal.video.codec import latent_times
 from fourreal.video.hardware import DeviceSpec
 from fourreal.video.model_shape import ModelShape
-from fourreal.video.settings import DEFAULTS, Offload
+from fourreal.video.settings import DEFAULTS, Offload, WeightChoice, WeightType
 
 GB = 1e9
 RESERVE = 0.92
 """Share of a device's memory that can be planned with; the rest is the driver's and fragmentation's."""
+SMALL_GB = 0.5
+"""Transformers of less than this in float32 gain nothing from another format."""
+BYTES_PER_VALUE: dict[WeightType, float] = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,9 @@ def plan_generation(
 
     Args:
         passes_per_step: 1 without guidance, one more for each condition guided by.
+        offload: auto takes what `choose_offload` does.
     """
+    offload = choose_offload(shape, grid, device) if offload == "auto" else offload
     plan = _cost(shape, grid, device, steps * passes_per_step, offload)
     reach = _beyond_reach(shape, grid)
     memory = plan.peak_gb > RESERVE * device.memory_gb
@@ -99,8 +104,36 @@ def plan_generation(
     return replace(plan, problems=tuple(problems), remedies=remedies)
 
 
+def choose_weight_type(
+    shape: ModelShape, grid: GridShape, device: DeviceSpec, wanted: WeightChoice = "auto"
+) -> WeightType:
+    """The format to load weights in, where none is asked for; int8 never is chosen, because it changes pictures."""
+    if wanted != "auto":
+        return wanted
+    full = in_weight_type(shape, "float32")
+    small = shape.parameters * BYTES_PER_VALUE["float32"] / GB < SMALL_GB
+    fits = device.is_cpu and _cost(full, grid, device, 1, "none").peak_gb <= RESERVE * device.memory_gb
+    return "float32" if small or fits else "bfloat16"
+
+
+def choose_offload(shape: ModelShape, grid: GridShape, device: DeviceSpec) -> Offload:
+    """The first way of offloading with which a grid fits, none on a CPU; the last where it fits in no way."""
+    if device.is_cpu:
+        return "none"
+    for offload in ("none", "parts"):
+        if _cost(shape, grid, device, 1, offload).peak_gb <= RESERVE * device.memory_gb:
+            return offload
+    return "blocks"
+
+
+def in_weight_type(shape: ModelShape, weight_type: WeightType) -> ModelShape:
+    """The shape of a model whose weights are loaded in a format."""
+    return replace(shape, bytes_per_value=BYTES_PER_VALUE[weight_type])
+
+
 def largest_window(shape: ModelShape, grid: GridShape, device: DeviceSpec, offload: Offload) -> GridShape | None:
     """The largest part of a grid, in cells, that can be generated in one piece; None when not even 1 x 5 fits."""
+    offload = choose_offload(shape, grid, device) if offload == "auto" else offload
     frames = {min(grid.frames, 4 * k + 1) for k in range(1, latent_times(grid.frames) + 1)} | {grid.frames}
     sizes = [replace(grid, views=v, frames=f) for v in range(1, grid.views + 1) for f in frames]
     for size in sorted(sizes, key=lambda s: (s.views * s.frames, s.views), reverse=True):
@@ -133,7 +166,8 @@ def format_plan(plan: GenerationPlan) -> str:
 def _cost(shape: ModelShape, grid: GridShape, device: DeviceSpec, passes: int, offload: Offload) -> GenerationPlan:
     tokens, frame_tokens, times = _tokens(shape, grid)
     flops = _pass_flops(shape, grid.views, times, frame_tokens)
-    weights = shape.parameters * shape.bytes_per_value / GB
+    expert = shape.parameters * shape.bytes_per_value / GB
+    weights = expert * shape.experts
     text = shape.text_parameters * max(shape.bytes_per_value, 2) / GB
     codec = shape.codec.parameters * 4 / GB
     pixels = grid.height * grid.width
@@ -146,7 +180,8 @@ def _cost(shape: ModelShape, grid: GridShape, device: DeviceSpec, passes: int, o
     if offload == "none":
         peak = weights + text + codec + max(activations, decoding)
     else:
-        resident = weights if offload == "parts" else 2 * weights / shape.layers
+        # Of two experts only the one at work is there.
+        resident = expert if offload == "parts" else 2 * expert / shape.layers
         peak = max(text, resident + activations, codec + decoding)
     coding = (shape.codec.encode_flops + shape.codec.decode_flops) * pixels * grid.views * grid.frames
     rate = device.tflops * 1e12 * device.share

@@ -13,6 +13,9 @@ RELEASED: dict[str, str] = {
 }
 """Short name -> model hub id of the base models that anyone can download."""
 
+TWO_EXPERTS = ("wan2.2-14b",)
+"""Of these, those with one transformer for high noise and one for low."""
+
 
 def tiny() -> dict[str, Any]:
     """For tests: two blocks, 85,840 parameters, up to 12 views of 21 latent times."""

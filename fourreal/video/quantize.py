@@ -34,11 +34,12 @@ def is_quantized(module: nn.Module) -> bool:
 
 def stored_bytes(module: nn.Module) -> int:
     """Bytes that the parameters take; a quantised one is asked for its parts."""
-    return sum(_bytes(parameter) for parameter in module.parameters())
+    return sum(plain.numel() * plain.element_size() for p in module.parameters() for plain in plain_tensors(p))
 
 
-def _bytes(tensor: Tensor) -> int:
-    if hasattr(tensor, "__tensor_flatten__"):
-        names, _ = tensor.__tensor_flatten__()  # pyright: ignore[reportAttributeAccessIssue]
-        return sum(_bytes(getattr(tensor, name)) for name in names)
-    return tensor.numel() * tensor.element_size()
+def plain_tensors(tensor: Tensor) -> list[Tensor]:
+    """The tensors a quantised one is made of, or the tensor itself."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        return [tensor]
+    names, _ = tensor.__tensor_flatten__()  # pyright: ignore[reportAttributeAccessIssue]
+    return [plain for name in names for plain in plain_tensors(getattr(tensor, name))]

@@ -11,15 +11,22 @@ from fourreal.core.errors import InputError
 Sampler = Literal["euler", "unipc"]
 """euler: first order. unipc: second order, better with few steps."""
 
-Offload = Literal["none", "parts", "blocks"]
-"""none: everything stays on the device. parts: text encoder, transformer and codec are moved there in turn. blocks:
-the transformer's blocks are moved there one by one as well; slow, least memory."""
+Offload = Literal["auto", "none", "parts", "blocks"]
+"""auto: the first of the others with which the plan fits; none on a CPU. none: everything stays on the device. parts:
+text encoder, transformer and codec are moved there in turn. blocks: the transformer's blocks are moved there one by
+one as well; slow, least memory."""
 
 ComputeType = Literal["stored", "bfloat16", "float16"]
 """stored: the format the weights are loaded in. The others: automatic mixed precision in that format."""
 
 WeightType = Literal["float32", "bfloat16", "float16", "int8"]
 """Number format of the loaded weights. int8: the transformer's blocks in int8 (needs torchao), all else bfloat16."""
+
+WeightChoice = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+"""auto: float32 for small models, and on a CPU with room for it; else bfloat16. The others: see `WeightType`."""
+
+WEIGHT_TYPE: WeightChoice = "auto"
+"""The default at every door."""
 
 STEP_PRESETS = (4, 8, 16, 40)
 """Step counts the paper reports. Source: 4Real-Video-V2, Table S2."""
@@ -51,8 +58,8 @@ class GenerationSettings:
     """auto, cpu or cuda."""
     compute_type: ComputeType = "stored"
     """Number format of computation: the weights' own, or mixed precision in another."""
-    offload: Offload = "none"
-    """What leaves the GPU while it is not in use: nothing, whole parts, or single blocks."""
+    offload: Offload = "auto"
+    """What leaves the GPU while it is not in use: nothing, whole parts, single blocks, or what the plan needs."""
     allow_untrained: bool = False
     """Sample from weights that were not trained for the task. The result is noise; for timing only."""
 

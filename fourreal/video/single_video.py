@@ -9,6 +9,7 @@ Source: 4Real-Video, section 3.1 (freeze-time and dynamic modes); 4Real-Video-V2
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from einops import repeat
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from fourreal.core.devices import resolve_device
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
@@ -23,13 +25,13 @@ from fourreal.core.progress import Progress, silent
 from fourreal.video.codec import padded_times
 from fourreal.video.complete import ReadPrompt, complete_grid, read_prompt
 from fourreal.video.conditioning import ContextMode, prompt_for
-from fourreal.video.generate import check_trained, plan_for
+from fourreal.video.generate import check_trained, plan_for, require_trained_for, settled
 from fourreal.video.generator import ViewTimeGenerator
 from fourreal.video.guidance import choose_guidance, guided
-from fourreal.video.offload import computing, on_device, transformer_on_device
-from fourreal.video.rectified_flow import TIMESTEPS, integrate, noise_schedule, to_velocity
+from fourreal.video.offload import computing, experts_on_device, on_device
+from fourreal.video.rectified_flow import TIMESTEPS, Prediction, integrate, noise_schedule, to_velocity
 from fourreal.video.settings import DEFAULTS, GenerationSettings
-from fourreal.video.weights import require_trained
+from fourreal.video.transformer import ViewTimeTransformer
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,12 @@ def generate_video(
     words = request.prompt
     if base.text_encoder.reads_text and not base.transformer.config["context_tokens"]:
         words = prompt_for(words, request.mode)
-    plan_for(base, GridShape.of(1, request.frames, request.image_size), settings).require()
+    size = GridShape.of(1, request.frames, request.image_size)
+    settings = settled(base, size, settings)
+    plan_for(base, size, settings).require()
     read = read_prompt(base, words, settings, whole_grid=False, mode=request.mode)
     if first_frame is not None and way in ("pasted", "channels"):
-        require_trained(base.transformer, "video", allow_untrained=settings.allow_untrained)
+        require_trained_for(base, "video", settings)
         return _from_frame(base, request, read, first_frame, settings, progress)
     check_trained(base, 1, references=first_frame is not None, settings=settings)
     grid = _row(request, first_frame)
@@ -118,9 +122,10 @@ def _from_frame(
     )
     known = torch.zeros(1, noise.shape[2], dtype=torch.bool)
     known[:, 0] = True
-    with transformer_on_device(base.transformer, settings.device, settings.offload) as device:
-        start = noise[None].to(device)
-        denoise = _FirstFrameDenoiser(base, read, clean[None].to(device), known[None].to(device), image, settings)
+    device = resolve_device(settings.device)
+    with experts_on_device(base, settings.device, settings.offload) as expert:
+        start, given = noise[None].to(device), known[None].to(device)
+        denoise = _FirstFrameDenoiser(expert, base, read, clean[None].to(device), given, image, settings)
         sigmas = noise_schedule(settings.steps, settings.shift or base.shift)
         latents = integrate(denoise, start, sigmas, settings.sampler, progress)
         latents = (latents if channels else denoise.paste(latents))[0].cpu()
@@ -150,6 +155,7 @@ class _FirstFrameDenoiser:
 
     def __init__(
         self,
+        expert: Callable[[float], ViewTimeTransformer],
         base: ViewTimeGenerator,
         read: ReadPrompt,
         clean: Float[Tensor, "1 1 C k h w"],
@@ -157,7 +163,8 @@ class _FirstFrameDenoiser:
         image: Float[Tensor, "1 M D"] | None,
         settings: GenerationSettings,
     ) -> None:
-        self.transformer, self.settings = base.transformer, settings
+        self.expert, self.settings = expert, settings
+        self.kind: Prediction = base.transformer.config["prediction"]
         self.dtype, self.device = base.transformer.dtype, clean.device
         self.clean, self.known = clean, known
         self.text, self.without = (x.to(self.device, self.dtype) for x in (read.text, read.without))
@@ -175,7 +182,7 @@ class _FirstFrameDenoiser:
 
     @torch.no_grad()
     def __call__(self, latents: Float[Tensor, "1 1 C t h w"], sigma: float) -> Float[Tensor, "1 1 C t h w"]:
-        sigmas = torch.full((1,), sigma, device=self.device)
+        sigmas, transformer = torch.full((1,), sigma, device=self.device), self.expert(sigma)
         if self.channels:
             given, times = torch.cat([latents, self.condition], dim=2), TIMESTEPS * sigmas
         else:
@@ -183,9 +190,9 @@ class _FirstFrameDenoiser:
 
         def predict(with_text: bool, _: bool) -> Tensor:
             with computing(self.settings.compute_type, self.device):
-                predicted = self.transformer(
+                predicted = transformer(
                     given.to(self.dtype), times, self.text if with_text else self.without, image=self.image
                 )
-            return to_velocity(predicted.float(), self.transformer.config["prediction"], latents, sigmas)
+            return to_velocity(predicted.float(), self.kind, latents, sigmas)
 
         return guided(predict, self.guidance)

@@ -15,7 +15,8 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.core.progress import Progress, part_of, silent
 from fourreal.video.generate import check_trained, generate
-from fourreal.video.generator import ViewTimeGenerator
+from fourreal.video.generator import NEEDS_BASE, ViewTimeGenerator
+from fourreal.video.offload import leave_device
 from fourreal.video.settings import DEFAULTS, GenerationSettings
 from fourreal.video.single_video import VideoRequest, generate_video
 
@@ -32,20 +33,18 @@ def text_to_grid(
     """A complete grid for a prompt.
 
     Args:
-        base: makes the two single videos; must take a first frame. Left out, the model itself does. A base
-            for image-to-video only leaves the fixed-view video to the model.
+        base: makes the two single videos; must take a first frame. Left out, the model itself does, if it has
+            context tokens. A base for image-to-video only leaves the fixed-view video to the model.
         progress: called for three stages as one count.
 
     Raises:
         InputError: nothing can make a freeze-time video from a frame, before anything is generated; or as
             `generate`.
     """
+    able = model.transformer.config["context_tokens"] if base is None else base.makes_freeze_time
+    if shape.views > 1 and shape.frames > 1 and not able:
+        raise InputError(NEEDS_BASE.format("this model" if base is None else "this base model"))
     base = base or model
-    if shape.views > 1 and shape.frames > 1 and base.first_frame == "none":
-        raise InputError(
-            "this base model cannot start a video from a given frame, so there is no freeze-time video for the grid; "
-            "give a base that can: Wan 2.2 TI2V, a Wan image-to-video model, or one of our own"
-        )
     if shape.views > 1 and shape.frames > 1:
         check_trained(model, shape.views, references=True, settings=settings)
     seconds = torch.arange(shape.frames, dtype=torch.float32) / shape.fps
@@ -60,6 +59,10 @@ def text_to_grid(
     if shape.views == 1:
         return VideoGrid.complete(row[None], seconds)
     column_settings, grid_settings = (replace(settings, seed=settings.seed + stage) for stage in (1, 2))
+    if starter is not base:
+        leave_device(starter)
     column = generate_video(base, still, first_frame=row[0], settings=column_settings, progress=stages[1])
+    if base is not model:
+        leave_device(base)
     cross = VideoGrid.from_inputs(fixed=row, freeze=column, seconds=seconds)
     return generate(model, cross, prompt, settings=grid_settings, progress=stages[2])

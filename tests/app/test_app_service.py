@@ -33,6 +33,7 @@ from fourreal.files.grid_folder import load_grid, save_grid
 from fourreal.files.ply import read_ply
 from fourreal.files.scene_folder import load_scene
 from fourreal.job import stages
+from fourreal.job.request import JobRequest
 
 PATIENCE_S = 300.0
 
@@ -200,6 +201,27 @@ def test_only_models_on_offer_can_be_chosen(service: Service, session: Session, 
     assert named.labelled("model") == "runs/mine/model"
     with pytest.raises(InputError, match="must differ"):
         AppSettings(model=("a/model", "b/model"))
+
+
+def test_format_and_offloading_reach_the_run(
+    app_settings: AppSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(app_settings, weight_type="bfloat16", offload="parts")
+    given: list[JobRequest] = []
+    seen = threading.Event()
+
+    def look(request: JobRequest, *_: object, **__: object) -> None:
+        given.append(request)
+        seen.set()
+        raise InputError("seen")
+
+    monkeypatch.setattr("fourreal.app.service.run_job", look)
+    with open_service(asked, tmp_path / "asked") as service:
+        session = service.sessions.open()
+        give(service, session, tmp_path)
+        service.make(session, CHOICES)
+        assert seen.wait(PATIENCE_S)
+    assert (given[0].weight_type, given[0].settings.offload) == ("bfloat16", "parts")
 
 
 def test_the_grid_page_holds_every_cell(tmp_path: Path) -> None:

@@ -77,6 +77,29 @@ def test_a_generator_is_measured_at_its_training_size(tmp_path: Path, capsys: py
     assert (tmp_path / "out" / "bars.png").is_file()
 
 
+def test_view_time_weights_and_format_are_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from fourreal.video.weights import save_delta
+
+    base, trained = tiny_generator("video"), tiny_generator()
+    base.save_pretrained(tmp_path / "base")
+    with torch.no_grad():
+        for name, value in trained.transformer.named_parameters():
+            if "attn1" in name:
+                value.add_(1e-3)
+    save_delta(tmp_path / "delta", trained.transformer)
+    size = "--scenes 1 --steps 1 --no-perceptual --views 2 --frames 5 --size 16 16 --baselines copy-view".split()
+    common = ("evaluate", "worlds", "--model", tmp_path / "base", "--out")
+    assert "no view-time training" in fails(capsys, *common, tmp_path / "without", *size)
+    hashes = []
+    for weight_type in ("float32", "bfloat16"):
+        out = tmp_path / weight_type
+        run(*common, out, "--delta", tmp_path / "delta", "--weight-type", weight_type, *size)
+        hashes.append(json.loads((out / "results.json").read_text())["methods"]["base"]["weights"])
+    assert hashes[0] != hashes[1]
+    wanted = ("evaluate", "worlds", "--model", "copy-view", "--delta", tmp_path / "delta", "--out", tmp_path / "out")
+    assert "copy-view is a baseline and has no weights" in fails(capsys, *wanted)
+
+
 def test_other_weights_are_told_apart(tmp_path: Path) -> None:
     first = tiny_generator()
     first.save_pretrained(tmp_path / "a")

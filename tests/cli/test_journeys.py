@@ -127,7 +127,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     assert "cannot be read as a video" in fails(capsys, "import", "--rows", tmp_path / "text.mp4", *out)
     assert "none of them" in fails(capsys, "import", *out)
     assert "--rows and --fixed" in fails(capsys, "import", "--rows", "a", "--fixed", "b", *out)
-    assert "at least one time" in fails(capsys, "import", "--fixed", "a", "--frames", "0", *out)
+    assert "at least one frame" in fails(capsys, "import", "--fixed", "a", "--frames", "0", *out)
     assert "did you mean 'import'" in fails(capsys, "imprt")
     assert "not empty" in fails(
         capsys, "synth", "--out", world, "--seed", 3, *"--views 2 --frames 2 --size 16 16".split()

@@ -29,7 +29,7 @@ def cameras(tmp_path: Path) -> list[Path]:
 
 
 def test_synchronised_cameras_become_rows(cameras: list[Path]) -> None:
-    grid = grid_from_cameras(cameras, Sampling(times=4))
+    grid = grid_from_cameras(cameras, Sampling(frames=4))
     assert grid.frames.shape == (3, 4, 3, 32, 48)
     assert bool(grid.known.all())
     torch.testing.assert_close(grid.seconds, torch.tensor([0.0, 0.6, 1.2, 1.8]))
@@ -65,16 +65,16 @@ def test_a_grid_beyond_memory_is_refused_before_it_is_read(cameras: list[Path], 
     monkeypatch.setattr(footage, "MAX_GRID_BYTES", 3 * 3 * 32 * 48 * 4 * 5)
     with pytest.raises(InputError, match="fewer times"):
         grid_from_cameras(cameras)
-    assert grid_from_cameras(cameras, Sampling(times=5)).num_times == 5
+    assert grid_from_cameras(cameras, Sampling(frames=5)).num_times == 5
     with pytest.raises(InputError, match="fewer times"):
         grid_from_videos(cameras[0], cameras[1])
     assert grid_from_videos(cameras[0], None, Sampling(fps=1.0), views=5).grid.num_times == 3
 
 
 def test_one_two_or_both_videos(cameras: list[Path], tmp_path: Path) -> None:
-    row = grid_from_videos(cameras[0], None, Sampling(times=5), views=6).grid
+    row = grid_from_videos(cameras[0], None, Sampling(frames=5), views=6).grid
     assert torch.equal(row.known, known_pattern("row", 6, 5))
-    column = grid_from_videos(None, cameras[0], Sampling(times=9), views=4).grid
+    column = grid_from_videos(None, cameras[0], Sampling(frames=9), views=4).grid
     assert torch.equal(column.known, known_pattern("column", 4, 9))
     assert column.fps == pytest.approx(8)
     both = grid_from_videos(cameras[0], cameras[0])

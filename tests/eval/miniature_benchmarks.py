@@ -74,6 +74,19 @@ def tanks(data: Path, scene: str = "Ballroom", photos: int = 9) -> VideoGrid:
     return grid
 
 
+def realestate(data: Path, clip: str = "0a1b2c3d", frames: int = 7) -> VideoGrid:
+    grid = filmed(frames, 1)
+    cameras, lines = per_view(grid), ["https://example.org/video"]
+    for view in range(frames):
+        k = cameras.intrinsics[view]
+        ratios = (k[0, 0] / SIZE[1], k[1, 1] / SIZE[0], k[0, 2] / SIZE[1], k[1, 2] / SIZE[0])
+        numbers = [*map(float, ratios), 0, 0, *cameras.world_to_cam[view, :3].flatten().tolist()]
+        lines.append(f"{100 + view} {' '.join(map(str, numbers))}")
+        write_image(data / clip / f"{100 + view}.png", grid.frames[view, 0])
+    (data / f"{clip}.txt").write_text("\n".join(lines) + "\n")
+    return grid
+
+
 def objects(data: Path, name: str = "object-00", views: int = 4, times: int = 4) -> VideoGrid:
     grid = filmed(views, times)
     write_view_folders(data / name, [f"view_{view}" for view in range(views)], grid)

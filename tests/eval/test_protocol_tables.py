@@ -17,6 +17,7 @@ from miniature_benchmarks import (
     nvidia,
     objects,
     pairs,
+    realestate,
     tanks,
     write_pictures,
 )
@@ -39,6 +40,17 @@ from fourreal.eval.protocols.protocol import Extent, Models, Protocol, Reconstru
 from fourreal.eval.protocols.report import write_report
 from fourreal.eval.protocols.sv4d2 import sv4d2_table_1, sv4d2_table_2, sv4d2_table_3, sv4d2_table_4
 from fourreal.eval.protocols.v1 import v1_table_1, v1_table_2
+from fourreal.eval.protocols.v2_further import (
+    v2_figure_s3,
+    v2_table_5_nvidia,
+    v2_table_5_objaverse,
+    v2_table_8,
+    v2_table_s1_nvidia,
+    v2_table_s1_objaverse,
+    v2_table_s5_llff,
+    v2_table_s5_neural3d,
+    v2_table_s5_tanks,
+)
 from fourreal.eval.protocols.v2_generation import v2_table_2_nvidia, v2_table_2_objaverse, v2_table_3
 from fourreal.eval.protocols.v2_reconstruction import (
     NVIDIA_HELD_OUT,
@@ -247,6 +259,61 @@ def test_4d_outputs_are_renders_of_the_scene(tmp_path: Path, table) -> None:
         table(tmp_path / "data", perfect, LITTLE)
 
 
+def test_the_ablations_show_their_own_rows(tmp_path: Path) -> None:
+    truth = nvidia(tmp_path / "nvidia").select(views=NVIDIA_VIEWS)
+    for table, row in (
+        (v2_table_5_nvidia, "Objaverse, Kubric, 2D-transformed videos* | 23.38 | 0.742 |"),
+        (v2_table_s1_nvidia, "Learnable View PE* | 23.45 | 0.751 |"),
+    ):
+        protocol = table(tmp_path / "nvidia", oracle(truth), little(frames=5))
+        assert run(protocol, tmp_path / protocol.name).scores["oracle"]["PSNR"].value == pytest.approx(PSNR_CEILING_DB)
+        assert row in (tmp_path / protocol.name / "results.md").read_text(), protocol.name
+    truth = objects(tmp_path / "objects")
+    for table, row in (
+        (v2_table_5_objaverse, "Kubric* | 17.99 |"),
+        (v2_table_s1_objaverse, "Learnable View PE* | 19.5"),
+    ):
+        protocol = table(tmp_path / "objects", oracle(truth), little(frames=4, views=4))
+        run(protocol, tmp_path / protocol.name)
+        assert row in (tmp_path / protocol.name / "results.md").read_text(), protocol.name
+    for write, table, inputs, row in (
+        (llff, v2_table_s5_llff, [1, 3, 5, 7], "DL3DV* | 18.41 |"),
+        (tanks, v2_table_s5_tanks, [1, 3, 5, 7], "ACID* | 18.28 |"),
+        (neural_3d, v2_table_s5_neural3d, [0, 2, 3, 5], "Kubric* | 17.14 |"),
+    ):
+        models = Models(name="wall", reconstructor=wall(write(tmp_path / table.__name__), inputs))
+        protocol = table(tmp_path / table.__name__, models, little(views=4, frames=1))
+        run(protocol, tmp_path / protocol.name)
+        assert row in (tmp_path / protocol.name / "results.md").read_text(), protocol.name
+    with pytest.raises(InputError, match="has 7 usable views; at least 16 are needed"):
+        evaluate(v2_table_s5_llff(tmp_path / "v2_table_s5_llff", models, LITTLE), tmp_path / "sixteen")
+
+
+def test_two_frames_of_a_clip(tmp_path: Path) -> None:
+    truth = realestate(tmp_path / "data")
+    models = Models(name="wall", reconstructor=wall(truth, [0, 6]))
+    evaluation = run(v2_figure_s3(tmp_path / "data", models, LITTLE), tmp_path / "out")
+    cells = evaluation.stored["nearest input view"]["0a1b2c3d"].cells["PSNR"]
+    targets, nearest = truth.frames[[2, 3, 4], 0], truth.frames[[0, 6], 0]
+    mse = (targets[:, None] - nearest[None]).square().mean((2, 3, 4)).amin(1)
+    assert cells.shape == (3,)
+    torch.testing.assert_close(cells[[0, 2]], -10 * mse.log10()[[0, 2]], rtol=0.02, atol=0.1)
+    assert len(evaluation.scores) == 3, "clips have cameras, so the true ones are tried too"
+    with pytest.raises(InputError, match=r"holds no clip; expected RealEstate10K"):
+        v2_figure_s3(tmp_path / "absent", models)
+
+
+def test_kubric_has_predicted_cameras_only(tmp_path: Path) -> None:
+    truth = objects(tmp_path / "data", "scene-0", views=4)
+    models = Models(name="wall", reconstructor=wall(truth, [0, 2]))
+    evaluation = run(v2_table_8(tmp_path / "data", models, little(views=2, frames=2)), tmp_path / "out")
+    assert list(evaluation.scores) == ["wall", "nearest input view"]
+    assert evaluation.stored["wall"]["scene-0"].cells["PSNR"].shape == (2 * 2,)
+    assert "w/o temporal attention* | 22.6" in (tmp_path / "out" / "results.md").read_text()
+    with pytest.raises(InputError, match="holds no scene; expected renders of Kubric"):
+        v2_table_8(tmp_path / "absent", models)
+
+
 # ---- grids without a truth ----------------------------------------------------------------------
 
 
@@ -266,6 +333,26 @@ def test_quality_over_views_and_time(tmp_path: Path) -> None:
     for metric, word in (("MEt3R", "authors"), ("subject consistency", "dino"), ("imaging quality", "MUSIQ")):
         assert word in moving[metric].reason
     assert "Full Method* | 0.173 |" in (tmp_path / "out" / "results.md").read_text()
+
+
+@pytest.mark.parametrize("table", [v1_table_1, v2_table_3])
+def test_prompts_reach_models_that_read_them(tmp_path: Path, table) -> None:
+    pairs(tmp_path / "data", 1)
+    told: list[str] = []
+
+    def prompted(grid: VideoGrid, prompt: str) -> VideoGrid:
+        told.append(prompt)
+        return change_add(grid)
+
+    reads = Models(name="mine", complete=change_add, complete_prompted=prompted, baselines=())
+    settings = []
+    for models in (reads, Models(name="mine", complete=change_add, baselines=())):
+        protocol = table(tmp_path / "data", models, little(scenes=1, views=3, frames=5))
+        run(protocol, tmp_path / f"out-{len(settings)}")
+        settings.append(protocol.settings)
+    assert told == ["things that move"], "and baselines and models without text are asked without"
+    assert settings[0]["prompts"] == {"000": "things that move"}
+    assert [given["prompts_are_given"] for given in settings] == [True, False]
 
 
 def test_distributions_of_generated_videos(tmp_path: Path) -> None:
@@ -342,7 +429,7 @@ def test_wrong_extents_are_refused(tmp_path: Path) -> None:
 def test_paper_tables_are_whole() -> None:
     tables = [value for value in vars(paper_numbers).values() if isinstance(value, Table)]
     tables += [*paper_numbers.v2_table_6("LLFF", 4), *paper_numbers.v2_table_6("Tanks & Temples", 16)]
-    assert len(tables) == 13
+    assert len(tables) == 13 + 8
     for table in tables:
         assert all(len(figures) == len(table.columns) for _, figures in table.rows), table.place
 

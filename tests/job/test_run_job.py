@@ -203,6 +203,8 @@ def test_what_was_said_is_kept(models: Path, clips: Path, tmp_path: Path) -> Non
 
 def test_a_prompt_alone_needs_a_model_that_reads(models: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="reads no text, so a prompt alone"):
+        run_job(request(models, prompt="a fox runs", model="mini"), tmp_path / "run")
+    with pytest.raises(InputError, match=r"was not trained to make a freeze-time video.*--base wan2\.2-ti2v-5b"):
         run_job(request(models, prompt="a fox runs"), tmp_path / "run")
     assert not (tmp_path / "run" / "grid").exists()
 

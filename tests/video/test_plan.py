@@ -22,7 +22,15 @@ from fourreal.core.grid_shape import GridShape
 from fourreal.video.generate import generate
 from fourreal.video.hardware import GPUS, DeviceSpec, device_spec
 from fourreal.video.model_shape import WAN_2_1_CODEC, CodecCost, ModelShape, named_shape, shape_of
-from fourreal.video.plan import RESERVE, format_plan, largest_window, plan_generation
+from fourreal.video.plan import (
+    RESERVE,
+    choose_offload,
+    choose_weight_type,
+    format_plan,
+    in_weight_type,
+    largest_window,
+    plan_generation,
+)
 from fourreal.video.settings import GenerationSettings
 from fourreal.video.transformer import ViewTimeTransformer
 from fourreal.video.windows import WindowSize
@@ -175,11 +183,13 @@ def test_an_impossible_plan_says_why_and_what_would_fit() -> None:
 
 def test_remedies_do_what_they_say() -> None:
     grid = GridShape.of(8, 61, (480, 832))
-    plan = plan_generation(named_shape("wan2.1-1.3b"), grid, GPUS["rtx-4090"])
+    plan = plan_generation(named_shape("wan2.1-1.3b"), grid, GPUS["rtx-4090"], offload="none")
     assert plan.remedies[0].startswith("offload 'parts'")
     assert plan_generation(named_shape("wan2.1-1.3b"), grid, GPUS["rtx-4090"], offload="parts").fits
     int8 = replace(named_shape("wan2.1-14b"), bytes_per_value=1)
-    small = plan_generation(named_shape("wan2.1-14b"), GridShape.of(2, 29, (288, 512)), GPUS["rtx-4090"])
+    small = plan_generation(
+        named_shape("wan2.1-14b"), GridShape.of(2, 29, (288, 512)), GPUS["rtx-4090"], offload="none"
+    )
     assert any(remedy.startswith("int8 weights and offload") for remedy in small.remedies)
     assert plan_generation(int8, GridShape.of(2, 29, (288, 512)), GPUS["rtx-4090"], offload="parts").fits
 
@@ -237,3 +247,39 @@ def test_a_loaded_model_is_planned_by_its_own_numbers() -> None:
     assert shape.frame_multiple == 8
     plan = plan_generation(shape, GridShape.of(2, 5, (16, 16)), ROOMY)
     assert plan.tokens == 2 * 2 * 2 * 2
+
+
+def test_what_is_chosen_is_what_the_plan_says() -> None:
+    """The README's hardware table: which format and which offloading `run` takes on a device."""
+    expected = {
+        ("wan2.1-1.3b", "rtx-4090"): ("bfloat16", "none"),
+        ("wan2.1-1.3b", "h200"): ("bfloat16", "none"),
+        ("wan2.2-ti2v-5b", "rtx-4090"): ("bfloat16", "parts"),
+        ("wan2.2-ti2v-5b", "h200"): ("bfloat16", "none"),
+        ("wan2.1-14b", "rtx-4090"): ("bfloat16", "blocks"),
+        ("wan2.1-14b", "h200"): ("bfloat16", "none"),
+        ("mini", "rtx-4090"): ("float32", "none"),
+    }
+    for (model, gpu), (weight_type, offload) in expected.items():
+        shape, device = named_shape(model), GPUS[gpu]
+        assert choose_weight_type(shape, PAPER_GRID, device) == weight_type, (model, gpu)
+        chosen = in_weight_type(shape, weight_type)  # pyright: ignore[reportArgumentType]
+        plan = plan_generation(chosen, PAPER_GRID if model != "mini" else GridShape.of(4, 9, (64, 64)), device)
+        assert plan.offload == offload, (model, gpu)
+        assert plan.fits
+    laptop = DeviceSpec("laptop", 16, 0.1, is_cpu=True)
+    assert choose_weight_type(named_shape("mini"), PAPER_GRID, laptop) == "float32"
+    assert choose_weight_type(named_shape("wan2.1-1.3b"), PAPER_GRID, laptop) == "bfloat16"
+    assert choose_weight_type(named_shape("wan2.1-1.3b"), PAPER_GRID, ROOMY, "int8") == "int8"
+    assert choose_offload(named_shape("wan2.1-14b"), PAPER_GRID, laptop) == "none"
+
+
+def test_two_experts_count_twice_and_are_there_one_at_a_time() -> None:
+    one, two = named_shape("wan2.1-14b"), named_shape("wan2.2-14b")
+    grid, device = GridShape.of(8, 29, (288, 512)), GPUS["h200"]
+    plans = [plan_generation(shape, grid, device, offload="none") for shape in (one, two)]
+    assert plans[1].weights_gb == pytest.approx(57.2, abs=0.1)
+    assert plans[1].peak_gb - plans[0].peak_gb == pytest.approx(plans[0].weights_gb)
+    assert plans[1].pass_flops == plans[0].pass_flops
+    parts = [plan_generation(shape, grid, device, offload="parts").peak_gb for shape in (one, two)]
+    assert parts[0] == parts[1]

@@ -154,6 +154,18 @@ def test_text_to_grid_through_a_base_that_pastes_and_one_with_channels(tmp_path:
         assert bool(grid.known.all())
 
 
+def test_a_grid_model_makes_no_freeze_time_video(tmp_path: Path) -> None:
+    """Trained on grids alone it never went round a given frame; with its delta on a TI2V base it would paste."""
+    model = tiny_pixels()
+    assert model.first_frame == "reference"
+    with pytest.raises(InputError, match=r"this model was not trained to make a freeze-time video.*--base"):
+        text_to_grid(model, "", GridShape.of(2, 5, (16, 16)), settings=SETTINGS_PLAIN)
+    pastes = ViewTimeGenerator.from_pretrained(save_released(first_frame_pasted(), tmp_path / "ti2v"))
+    mark_trained(pastes.transformer, "grid")
+    with pytest.raises(InputError, match=r"this model was not trained to make a freeze-time video.*--base"):
+        text_to_grid(pastes, "two foxes", GridShape.of(2, 5, (32, 32)), settings=SETTINGS_PLAIN)
+
+
 def test_a_base_that_cannot_start_from_a_frame_is_refused_before_anything_runs(tmp_path: Path) -> None:
     base = ViewTimeGenerator.from_pretrained(save_released(text_to_video(), tmp_path / "wan"))
 

@@ -86,7 +86,7 @@ def test_untrained_weights_leave_a_timing_and_no_file(folder: Path, capsys: pyte
 
 
 def test_a_plan_is_explained_and_several_make_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(Plan, "--model", "wan2.1-14b", "--device", "rtx-4090")
+    run(Plan, "--model", "wan2.1-14b", "--device", "rtx-4090", "--offload", "none")
     printed = capsys.readouterr().out
     assert "tokens       73,728" in printed
     assert "does not fit it takes" in printed

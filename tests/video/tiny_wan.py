@@ -66,14 +66,20 @@ def tiny_vae(channels: int = 16) -> AutoencoderKLWan:
     return AutoencoderKLWan(base_dim=8 if channels == 48 else 4, **shape)
 
 
-def tiny_wan(in_channels: int = 16, channels: int = 16, **changes: Any) -> WanTransformer3DModel:
-    torch.manual_seed(2)
+def tiny_wan(in_channels: int = 16, channels: int = 16, seed: int = 2, **changes: Any) -> WanTransformer3DModel:
+    torch.manual_seed(seed)
     return WanTransformer3DModel(**(tiny() | {"in_channels": in_channels, "out_channels": channels} | changes)).eval()
 
 
 def text_to_video() -> WanPipeline:
     """Like Wan 2.1 T2V."""
     return WanPipeline(tiny_tokenizer(), tiny_umt5(), tiny_vae(), _scheduler(3.0), tiny_wan())
+
+
+def two_experts() -> WanPipeline:
+    """Like Wan 2.2 T2V A14B: one transformer for high noise, another for low."""
+    parts = (tiny_tokenizer(), tiny_umt5(), tiny_vae(), _scheduler(3.0), tiny_wan())
+    return WanPipeline(*parts, transformer_2=tiny_wan(seed=6), boundary_ratio=0.875)
 
 
 def first_frame_pasted() -> WanImageToVideoPipeline:

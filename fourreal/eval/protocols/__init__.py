@@ -24,6 +24,15 @@ PROTOCOLS: dict[str, tuple[str, str]] = {
     "v2-table-6-tanks": ("v2_reconstruction", "v2_table_6_tanks"),
     "v2-table-7": ("v2_reconstruction", "v2_table_7"),
     "v2-table-s6": ("v2_reconstruction", "v2_table_s6"),
+    "v2-table-5-nvidia": ("v2_further", "v2_table_5_nvidia"),
+    "v2-table-5-objaverse": ("v2_further", "v2_table_5_objaverse"),
+    "v2-table-8": ("v2_further", "v2_table_8"),
+    "v2-table-s1-nvidia": ("v2_further", "v2_table_s1_nvidia"),
+    "v2-table-s1-objaverse": ("v2_further", "v2_table_s1_objaverse"),
+    "v2-table-s5-llff": ("v2_further", "v2_table_s5_llff"),
+    "v2-table-s5-tanks": ("v2_further", "v2_table_s5_tanks"),
+    "v2-table-s5-neural3d": ("v2_further", "v2_table_s5_neural3d"),
+    "v2-figure-s3": ("v2_further", "v2_figure_s3"),
     "sv4d2-table-1": ("sv4d2", "sv4d2_table_1"),
     "sv4d2-table-2": ("sv4d2", "sv4d2_table_2"),
     "sv4d2-table-3": ("sv4d2", "sv4d2_table_3"),
@@ -31,7 +40,10 @@ PROTOCOLS: dict[str, tuple[str, str]] = {
 }
 """Name -> (file of this folder, its function); see `make_protocol`."""
 
-RECONSTRUCTION_PROTOCOLS = ("worlds-recon", "v2-table-6-llff", "v2-table-6-tanks", "v2-table-7")
+RECONSTRUCTION_PROTOCOLS = (
+    "worlds-recon", "v2-table-6-llff", "v2-table-6-tanks", "v2-table-7", "v2-table-8", "v2-table-s5-llff",
+    "v2-table-s5-tanks", "v2-table-s5-neural3d", "v2-figure-s3",
+)  # fmt: skip
 """Protocols whose model is a reconstruction model."""
 
 

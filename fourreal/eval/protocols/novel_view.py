@@ -38,6 +38,7 @@ def novel_view_protocol(
     *,
     inputs: int,
     generated: bool = False,
+    has_cameras: bool = True,
     settings: Mapping[str, Any],
 ) -> Protocol:
     """Reconstruction from the first views, rendered from the others; without a title and the paper's figures.
@@ -45,6 +46,7 @@ def novel_view_protocol(
     Args:
         read: a scene's name to a complete grid with cameras.
         inputs: its first so many views are the inputs, the others the targets.
+        has_cameras: whether the grids do; without, there are predicted target cameras only.
         generated: only the first row and column of the inputs are given; a generator fills in the other cells.
 
     Raises:
@@ -91,7 +93,7 @@ def novel_view_protocol(
         nothing = known_pattern("none", *targets.known.shape)
         return scores.score(GridPair(scene, answer(scene, method), targets, nothing))
 
-    own = (models.name, aligned, *((from_truth,) if generated else ()))
+    own = (models.name, *((aligned,) if has_cameras else ()), *((from_truth,) if generated else ()))
     return Protocol(
         name=name,
         title=name,

@@ -2,7 +2,7 @@
 
 DATA/000/fixed.mp4      any video the package reads, or a folder of images
 DATA/000/freeze.mp4
-DATA/000/prompt.txt     what the scene shows; optional
+DATA/000/prompt.txt     what the scene shows; optional, and given to models that read text
 """
 
 from __future__ import annotations
@@ -56,11 +56,15 @@ def pair_protocol(
     folder = require_scenes(data, scenes, "pairs of a fixed-view and a freeze-time video")
     methods = completions(models, "cross", name)
     shape = extent.of(shape)
+    prompts = {scene: read_prompt(folder / scene) for scene in scenes}
     read_once = lru_cache(maxsize=1)(lambda scene: read_pair(folder / scene, shape))
 
     def score(scene: str, method: str) -> SceneScore:
-        given, prompt = read_once(scene)
-        generated = methods[method](given)
+        given, prompt = read_once(scene), prompts[scene]
+        if method == models.name and models.complete_prompted is not None and prompt:
+            generated = models.complete_prompted(given, prompt)
+        else:
+            generated = methods[method](given)
         generated.require_complete(f"the answer of {method}")
         pictures, worst_cell = qualitative_without_truth(generated)
         return replace(measure(generated, given, prompt), qualitative=pictures, worst_cell=worst_cell)
@@ -79,21 +83,30 @@ def pair_protocol(
             "frames": shape.frames,
             "image_size": shape.image_size,
             "video_features": extent.video_features,
+            "prompts": prompts,
+            "prompts_are_given": models.complete_prompted is not None,
         },
         notes=changes(extent),
     )
 
 
-def read_pair(folder: Path, shape: GridShape) -> tuple[VideoGrid, str]:
-    """The pair in a folder as a grid with its first row and first column known, and its prompt.
+def read_prompt(folder: Path) -> str:
+    """What a pair's scene shows; empty where nothing is said. Raises InputError where it cannot be read as text."""
+    file = folder / "prompt.txt"
+    try:
+        return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read as text in UTF-8 ({error}); save it as such") from error
+
+
+def read_pair(folder: Path, shape: GridShape) -> VideoGrid:
+    """The pair in a folder as a grid with its first row and first column known.
 
     Raises:
         InputError: a video is missing or cannot be read.
     """
-    sampling = Sampling(times=shape.frames, size=shape.image_size)
-    found = grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=shape.views)
-    file = folder / "prompt.txt"
-    return found.grid, file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    sampling = Sampling(frames=shape.frames, size=shape.image_size)
+    return grid_from_videos(_clip(folder, "fixed"), _clip(folder, "freeze"), sampling, views=shape.views).grid
 
 
 def generated_rows(generated: VideoGrid, given: VideoGrid) -> list[Tensor]:

@@ -46,6 +46,7 @@ class Models:
         name: as in tables.
         identity: whatever distinguishes it from any other: hashes of weights, sampling steps, seed.
         complete: the generator, where there is one.
+        complete_prompted: the generator with what the scene shows, where it reads text.
         reconstructor: the reconstruction model, where there is one.
         baselines: names of the baselines to compare with; None takes all that can answer.
         matcher: two frames to the first one's matching confidence, the user's own.
@@ -55,6 +56,7 @@ class Models:
     name: str
     identity: Mapping[str, Any] = field(default_factory=dict)
     complete: Completion | None = None
+    complete_prompted: Callable[[VideoGrid, str], VideoGrid] | None = None
     reconstructor: Reconstructor | None = None
     baselines: tuple[str, ...] | None = None
     matcher: Callable[[Tensor, Tensor], Tensor] | None = None

@@ -86,7 +86,7 @@ def as_4d(models: Models, table: str) -> Models:
         frames = torch.where(grid.known[:, :, None, None, None], grid.frames, renders.frames)
         return VideoGrid.complete(frames, grid.seconds)
 
-    return replace(models, complete=complete)
+    return replace(models, complete=complete, complete_prompted=None)
 
 
 def _objaverse(data: str | os.PathLike[str], models: Models, extent: Extent, paper: Table) -> Protocol:
