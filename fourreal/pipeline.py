@@ -15,9 +15,11 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.grid_shape import GridShape
 from fourreal.core.notes import notify
 from fourreal.core.progress import Progress, silent
+from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.data.footage import ImportedGrid
 from fourreal.data.grid_wish import NO_WISH, GridWish
 from fourreal.data.model_input import Footage, model_input
+from fourreal.recon.frame_size import with_frame_size
 from fourreal.recon.model import ReconModel
 from fourreal.recon.reconstruct import reconstruct
 from fourreal.recon.settings import ReconstructSettings
@@ -26,6 +28,7 @@ from fourreal.video.generate import generate, spec_of
 from fourreal.video.generator import ViewTimeGenerator, read_training_size
 from fourreal.video.model_folder import find_model_folder
 from fourreal.video.model_shape import named_shape
+from fourreal.video.one_sided import repeated
 from fourreal.video.plan import choose_weight_type
 from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, GenerationSettings, Offload, WeightChoice
 from fourreal.video.text_to_grid import text_to_grid
@@ -60,9 +63,9 @@ class FourDPipeline:
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path | None = "mini",
+        model: str | Path | None = SHIPPED_NAME,
         *,
-        recon: str | Path | None = "mini",
+        recon: str | Path | None = SHIPPED_NAME,
         delta: str | Path | None = None,
         base: str | Path | None = None,
         weight_type: WeightChoice = WEIGHT_TYPE,
@@ -140,6 +143,8 @@ class FourDPipeline:
     ) -> VideoGrid:
         """Fill in what is not known of a grid, whichever cells that is; known cells stay bit for bit.
 
+        One row or one column alone is repeated where the model is known to do worse, with a note.
+
         Raises:
             InputError: as `generate`.
         """
@@ -149,6 +154,9 @@ class FourDPipeline:
         if prompt.strip() and not generator.text_encoder.reads_text:
             notify("this model reads no text: the prompt is kept as a caption and changes nothing in the pictures")
             prompt = ""
+        copied = repeated(grid) if generator.repeats_one_sided else None
+        if copied is not None:
+            return copied
         settings = settings or GenerationSettings(device=self.device, offload=self.offload)
         return generate(generator, grid, prompt, window=window, settings=settings, progress=progress)
 
@@ -192,7 +200,8 @@ class FourDPipeline:
         if self.reconstructor is None:
             raise InputError("this pipeline was loaded without a reconstruction model; load it with recon=...")
         model = self.reconstructor.to(resolve_device(self.device))
-        return reconstruct(model, grid, settings or ReconstructSettings(), progress)
+        settings = with_frame_size(model, grid, settings or ReconstructSettings())
+        return reconstruct(model, grid, settings, progress)
 
     def _generator(self) -> ViewTimeGenerator:
         if self.generator is None:
@@ -214,7 +223,7 @@ def load_generator(
     """
     folder = find_model_folder(source)
     spec = spec_of(GenerationSettings(device=device))
-    grid = read_training_size(folder) or PAPER_GRID
+    grid = read_training_size(folder, delta) or PAPER_GRID
     chosen = choose_weight_type(named_shape(str(folder)), grid, spec, weight_type)
     if weight_type == "auto" and chosen != "float32":
         notify(f"the weights of {source} are loaded in {chosen}; another format is asked for with --weight-type")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fourreal.core.errors import InputError
+from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.job.request import DEFAULTS, WEIGHT_TYPE, Offload, WeightChoice
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -23,9 +24,9 @@ class AppSettings:
     """Port to listen on; the next free one is taken when it is in use, any for 0."""
     out: Path | None = None
     """Keep a copy of every finished run in this folder."""
-    model: tuple[str, ...] = ("mini",)
+    model: tuple[str, ...] = (SHIPPED_NAME,)
     """Models the page offers, as `fourreal run --model` takes them; the first is preselected."""
-    recon: str = "mini"
+    recon: str = SHIPPED_NAME
     """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
     device: str = "auto"
     """auto, cpu or cuda."""

@@ -13,6 +13,7 @@ from tyro.extras import literal_type_from_choices
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
+from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.eval.protocols import PROTOCOLS, RECONSTRUCTION_PROTOCOLS, make_protocol
 from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
 from fourreal.video.settings import DEFAULTS as GENERATION
@@ -49,7 +50,7 @@ class Evaluate:
     protocol: tyro.conf.Positional[ProtocolName]
     """worlds, worlds-recon: this project's, from seeds. grid: any complete grid folder, or a folder of such.
     v1, v2, sv4d2: the papers' tables, from the benchmarks' own files."""
-    model: str
+    model: str = SHIPPED_NAME
     """A model's name or folder, or a baseline: copy-view, copy-time, change-add, flow-warp, nearest-view,
     row-warp."""
     out: Path

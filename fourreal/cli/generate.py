@@ -12,6 +12,7 @@ from tyro.conf import OmitArgPrefixes
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
+from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.data.grid_wish import NO_WISH, GridWish
 from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, GenerationSettings, WeightChoice
 
@@ -35,8 +36,8 @@ class Generate:
 
     grid: tyro.conf.Positional[Path | None] = None
     """Grid folder with some cells known."""
-    model: str
-    """Folder in the layout Wan is released in, a released name such as wan2.1-1.3b, or a hub id."""
+    model: str = SHIPPED_NAME
+    """mini (the package's own), a folder in Wan's layout, a released name such as wan2.1-1.3b, or a hub id."""
     out: Path
     """Grid folder to write."""
     prompt: str = ""

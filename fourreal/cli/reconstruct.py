@@ -12,6 +12,7 @@ from tyro.conf import OmitArgPrefixes
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import printed_notes
+from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.recon.settings import DEFAULTS, ReconstructSettings
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Reconstruct:
     """Grid folder, every cell known."""
     out: Path
     """Scene folder to write."""
-    model: str = "mini"
+    model: str = SHIPPED_NAME
     """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder with weights."""
     settings: OmitArgPrefixes[ReconstructSettings] = DEFAULTS
     """How a grid is reconstructed."""

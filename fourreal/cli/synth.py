@@ -32,6 +32,7 @@ class Synth:
         fourreal synth --out out/demo
         fourreal synth --out out/worlds --count 16 --views 8 --frames 13 --no-scene
         fourreal synth --shards --recipe base --count 4000 --workers 8 --out out/shards
+        fourreal synth --shards --captures 'transforms-json:dl3dv/*' --kind recon --count 4000 --out out/dl3dv
         fourreal synth --shards --kind draft --recipe mini --count 6000 --out out/shards-flow
     """
 
@@ -78,6 +79,10 @@ class Synth:
     """Over so many samples of the shards the camera arcs open and the textures get loud; 0 starts with everything."""
     per_shard: int = 64
     """Samples in a shard."""
+    clips: str | None = None
+    """Make the shards of real clips in this folder, warped into grids, and of nothing else."""
+    captures: str | None = None
+    """Make the shards of a data set of captures, READER:PATH, and of nothing else."""
     workers: int = 0
     """Processes that write shards side by side; 0 writes them in this one."""
 
@@ -90,6 +95,8 @@ class Synth:
         if self.shards:
             self._write_shards()
             return
+        if self.clips is not None or self.captures is not None:
+            raise InputError("clips and captures become training samples; add --shards")
         if self.flow:
             raise InputError("a grid folder stores no flow; add --shards, or leave --flow out")
         if self.recipe is not None or self.stage is not None:
@@ -108,12 +115,15 @@ class Synth:
         print(f"{self.out}: {self.count} world{'s' * (self.count > 1)}, {self.views} views x {self.frames} frames each")
 
     def _write(self, folder: Path, config: WorldConfig, seed: int, device: torch.device) -> str:
+        from fourreal.core.atomic import remove_leftovers
         from fourreal.data.worlds import make_world, render_world
         from fourreal.files.grid_folder import GridRecord, save_grid
         from fourreal.files.scene_folder import save_scene
         from fourreal.recon.lift import LiftSettings, lift_grid
         from fourreal.view.contact_sheet import write_contact_sheet
 
+        if folder.is_dir():
+            remove_leftovers(folder)
         sample = render_world(make_world(config, seed), device)
         grid, depth = sample.grid.to("cpu"), sample.depth.cpu()
         record = GridRecord(depth=depth, caption=sample.caption, source=sample.source, licence=sample.licence)
@@ -150,16 +160,27 @@ class Synth:
     def _write_shards(self) -> None:
         from fourreal.core.devices import resolve_device
         from fourreal.core.progress import progress_bar
+        from fourreal.data.capture_mixture import CaptureMixture, scenes_of
+        from fourreal.data.clips import ClipFolder
         from fourreal.data.mixture import GridMixture
         from fourreal.data.shards import write_shards
 
+        if self.clips is not None and self.captures is not None:
+            raise InputError("shards are made of --clips or of --captures; give one, and a folder for each")
         if self.curriculum < 0:
             raise InputError(f"a curriculum cannot last fewer than 0 samples; got {self.curriculum}")
         config = replace(self._mixture(), curriculum_steps=self.curriculum)
+        mixture = GridMixture(config)
+        if self.clips is not None:
+            _ = ClipFolder(Path(self.clips)).files
+            mixture = GridMixture(replace(config, clips=self.clips, shares=(0.0, 0.0, 1.0, 0.0)))
+        if self.captures is not None:
+            scenes_of(self.captures)
+            mixture = CaptureMixture(self.captures, config)
         with progress_bar("samples") as progress:
             written = write_shards(
                 self.out,
-                GridMixture(config),
+                mixture,
                 self.count,
                 per_shard=self.per_shard,
                 depth=self.kind != "video" or self.flow,

@@ -31,6 +31,8 @@ class Train:
         base: 9.9M; 8 x 13 of 128 x 128; a GPU, and the extra `text` or --text none.
         wan-1.3b: 1.4B; 8 x 61 of 144 x 256; GPUs, and the weights of Wan 2.1 1.3B.
         paper-v2: 11B; 8 x 61 of 144 x 256; 48 GPUs, and a base model of your own (--base DIR).
+        v1-pseudo: 1.4B, by 4Real-Video's way, on warped clips; 8 x 9 of 144 x 256; GPUs, and Wan 2.1 1.3B.
+        v1-objects: what comes after it (--base RUN/model), on animated things; 8 x 9 of 144 x 256; GPUs.
         tiny: for tests; 3 x 5 of 16 x 16; seconds, and nothing learnt.
 
     Recipes for recon:
@@ -61,10 +63,11 @@ class Train:
     def run(self) -> None:
         from fourreal.core.progress import progress_bar
         from fourreal.train.catalog import find_recipe
+        from fourreal.train.fit_base import fit_to_base
         from fourreal.train.loop import train
         from fourreal.train.parallel import join_processes, leave_processes
         from fourreal.train.recipe import total_steps
-        from fourreal.train.run_folder import check_folder
+        from fourreal.train.run_folder import check_extras, check_folder
         from fourreal.view.contact_sheet import write_contact_sheet
 
         session = self.session
@@ -72,9 +75,10 @@ class Train:
             raise InputError(f"steps cannot be negative; got {session.steps}")
         if session.minutes is not None and not session.minutes > 0:
             raise InputError(f"minutes must be positive; got {session.minutes}")
-        recipe = find_recipe(self.kind, self.recipe, self.changes)
+        recipe = fit_to_base(find_recipe(self.kind, self.recipe, self.changes), self.changes.size)
         processes = join_processes(self.device)
         try:
+            check_extras(recipe, processes.device)
             check_folder(session.out, recipe, resume=session.resume)  # before any model is made
             processes.wait()  # nobody may begin the run while another still looks whether there is one
             task = _task(recipe, processes.device)

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import glob
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -21,6 +22,7 @@ from fourreal.core.errors import InputError
 
 MARKER = ".fourreal"
 _MANIFESTS = ("cameras.json", "scene.json", "config.json", "model_index.json", "view_time.json", "state.json")
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]+\.(partial(\..+)?|previous)")
 _HERE, _SWAP = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux; RENAME_SWAP of macOS has the same value
 
 
@@ -91,6 +93,24 @@ def atomic_folder(target: str | os.PathLike[str], *, overwrite: bool = False) ->
                 shutil.rmtree(previous)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder, and put back what they left aside.
+
+    For a folder that no other process writes to now, as one that is locked.
+    """
+    for path in sorted(folder.iterdir()):
+        found = _LEFTOVER.fullmatch(path.name)
+        if found is None:
+            continue
+        target = folder / found["name"]
+        if path.suffix == ".previous" and not target.exists():
+            os.replace(path, target)
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _exchange(first: Path, second: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from fourreal.core.atomic import remove_leftovers
 from fourreal.core.errors import InputError
 
 LOCK = ".lock"
@@ -16,6 +17,8 @@ LOCK = ".lock"
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder while the block runs. The lock dies with the process, however it dies.
+
+    What a killed run was writing, in the folder or in one of its own within, is removed first.
 
     A `.lock` that is a symbolic link is refused, and what it points at is not touched.
 
@@ -34,6 +37,11 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot write {folder} ({error.strerror}); choose a folder you may write to") from error
     try:
+        remove_leftovers(folder)
+        for inner in folder.iterdir():
+            # A folder with a lock of its own is another run's.
+            if inner.is_dir() and not inner.is_symlink() and not (inner / LOCK).exists():
+                remove_leftovers(inner)
         yield
     finally:
         lock.release()

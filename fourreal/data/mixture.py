@@ -26,7 +26,7 @@ from fourreal.core.grid import KnownPattern, VideoGrid, known_pattern
 from fourreal.data.clips import ClipFolder
 from fourreal.data.static import duplicated_in_time
 from fourreal.data.training_grid import SampleKind, TrainingGrid, from_world, reversed_views, stream
-from fourreal.data.warp2d import MARGIN, view_homographies, warp_clip
+from fourreal.data.warp2d import MARGIN, Warp, view_homographies, warp_clip
 from fourreal.data.worlds import HELD_OUT_SEEDS, World, WorldConfig, curriculum_worlds, make_world, render_worlds
 
 GRID_KINDS: tuple[SampleKind, ...] = ("objects", "physics", "warped", "static")
@@ -52,7 +52,7 @@ class MixtureConfig:
         shares: of objects, physics, warped and static samples; they need not sum to one.
         pattern_shares: of cross, row, column and nothing given, for all but static samples.
         reversal: share of samples whose views run backwards.
-        warp_strength: see `view_homographies`.
+        warp_strength, warp: see `view_homographies`.
         curriculum_steps: over so many steps the camera arcs go from narrow to wide and the textures from soft to
             loud; 0 starts with the full variety.
         fps_range: worlds of objects and physics draw their columns per second from here, so that things move
@@ -70,6 +70,7 @@ class MixtureConfig:
     pattern_shares: tuple[float, float, float, float] = (0.55, 0.15, 0.15, 0.15)
     reversal: float = 0.5
     warp_strength: float = 0.35
+    warp: Warp = "homography"
     curriculum_steps: int = 0
     fps_range: tuple[float, float] | None = None
     kind_sampling: KindSampling = "redraw"
@@ -139,7 +140,7 @@ class GridMixture:
     ) -> GridDraft:
         config = self.config
         rng = stream(config.seed, step, index, "warp")
-        homographies = view_homographies(worlds.views, config.warp_strength, rng)
+        homographies = view_homographies(worlds.views, config.warp_strength, rng, config.warp)
         height, width = (side + 2 * round(side * MARGIN / 2) for side in worlds.image_size)
         if config.clips:
             folder = ClipFolder(Path(config.clips))

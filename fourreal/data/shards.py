@@ -30,7 +30,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from fourreal.core.atomic import atomic_file
+from fourreal.core.atomic import atomic_file, remove_leftovers
 from fourreal.core.cameras import Cameras
 from fourreal.core.configs import read_json, rename_keys, to_dict
 from fourreal.core.errors import InputError
@@ -67,7 +67,8 @@ def write_shards(
     """Render `count` samples of a mixture into `shard-00000.tar` and so on, each written atomically.
 
     Sample i is the mixture's sample 0 of step i, with its views forwards. Shards that are there and whole are kept,
-    so a run that was stopped goes on, and a larger count adds to a smaller one.
+    so a run that was stopped goes on, and a larger count adds to a smaller one. What a killed run was writing is
+    removed first, so two runs must not write one folder at a time.
 
     Args:
         depth: also store the exact depth of worlds; video models do not need it.
@@ -88,6 +89,7 @@ def write_shards(
         raise InputError("exact flow is computed from depth; store depth too")
     folder = Path(folder)
     _claim(folder, mixture, per_shard, depth, flow)
+    remove_leftovers(folder)
     firsts = range(0, count, per_shard)
     shards = {
         folder / f"shard-{first // per_shard:05d}.tar": range(first, min(first + per_shard, count)) for first in firsts
@@ -178,7 +180,7 @@ def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bo
         wanted["flow"] = True
     record = folder / RECORD
     if record.exists():
-        if with_shape_keys(rename_keys(read_json(record), {"casting": "kind_sampling"})) != wanted:
+        if _current(read_json(record)) != wanted:
             raise InputError(
                 f"{folder} holds shards of another mixture (see {RECORD} in it); choose another folder or remove it"
             )
@@ -187,6 +189,14 @@ def _claim(folder: Path, mixture: Mixture, per_shard: int, depth: bool, flow: bo
         raise InputError(f"{folder} holds shards but no {RECORD} that says of what; choose another folder")
     with atomic_file(record) as partial:
         partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+
+
+def _current(record: Any) -> Any:
+    """A record of an older version in today's keys."""
+    record = with_shape_keys(rename_keys(record, {"casting": "kind_sampling"}))
+    if isinstance(record, dict) and isinstance(config := record.get("config"), dict):
+        record["config"] = {"warp": "homography"} | config
+    return record
 
 
 def _shards_in(folder: Path) -> list[Path]:

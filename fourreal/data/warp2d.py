@@ -9,6 +9,8 @@ Source: 4Real-Video-V2, section 3.1 "2D transformed videos"; 4Real-Video, sectio
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from einops import rearrange
@@ -20,7 +22,16 @@ MARGIN = 0.25
 """How much larger than the crop a clip should be, so that warped views look at pixels that are there."""
 
 
-def view_homographies(views: int, strength: float, rng: np.random.Generator) -> Float[Tensor, "V 3 3"]:
+Warp = Literal["homography", "affine"]
+"""What takes the clip to a view.
+
+homography: any move of four corners (V2, section 3.1). affine: without perspective (V1, section 3.3).
+"""
+
+
+def view_homographies(
+    views: int, strength: float, rng: np.random.Generator, warp: Warp = "homography"
+) -> Float[Tensor, "V 3 3"]:
     """Homographies of the views, in coordinates where the frame is [-1, 1] squared.
 
     The four corners move along parabolas that start at rest places: `s a + s (1 - s) b` at view fraction s.
@@ -31,6 +42,9 @@ def view_homographies(views: int, strength: float, rng: np.random.Generator) -> 
     end, bend = (rng.uniform(-strength, strength, (4, 2)) for _ in range(2))
     # Most of a camera's path is common to all corners; what differs between them is perspective.
     end = 0.5 * end + 0.5 * rng.uniform(-strength, strength, (1, 2))
+    if warp == "affine":
+        for moved in (end, bend):
+            moved[3] = moved[0] + moved[2] - moved[1]  # the fourth corner of a parallelogram
     corners = np.asarray(CORNERS)
     found = []
     for view in range(views):

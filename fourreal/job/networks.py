@@ -44,7 +44,7 @@ def find_networks(request: JobRequest, *, reconstructs: bool) -> Networks:
     training_size = None
     if request.grid is None or not _is_complete(request.grid):
         folder = find_model_folder(request.model)
-        training_size = read_training_size(folder)
+        training_size = read_training_size(folder, request.delta)
         generator["model"] = hash_path(folder)
         if request.delta is not None:
             generator["delta"] = hash_path(request.delta)

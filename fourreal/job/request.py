@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from fourreal.core.errors import InputError
+from fourreal.core.shipped import SHIPPED_NAME
 from fourreal.data.grid_wish import NO_WISH, GridWish
+from fourreal.recon.settings import DEFAULTS as RECONSTRUCTION
+from fourreal.recon.settings import ReconstructSettings
 from fourreal.video.settings import DEFAULTS, WEIGHT_TYPE, GenerationSettings, WeightChoice
 from fourreal.video.settings import Offload as Offload
 
@@ -41,7 +44,7 @@ class JobRequest:
     """Take the pair of clips that comes with the package."""
     prompt: str = ""
     """What the scene shows; alone, it needs a model that reads text."""
-    model: str = "mini"
+    model: str = SHIPPED_NAME
     """mini (the package's own), a folder, a released name such as wan2.1-1.3b, or a hub id."""
     delta: Path | None = None
     """Folder of view-time weights to load over the model's."""
@@ -49,7 +52,7 @@ class JobRequest:
     """Another model for the two single videos of a prompt alone."""
     weight_type: WeightChoice = WEIGHT_TYPE
     """Number format of the generator's weights; int8 (with torchao) halves bfloat16, auto takes what fits."""
-    recon: str = "mini"
+    recon: str = SHIPPED_NAME
     """mini (the package's own), vggt-1b (from the Hugging Face cache), or a folder."""
     wish: GridWish = NO_WISH
     """Size and rate of the grid, where the model's own are not wanted."""
@@ -59,6 +62,8 @@ class JobRequest:
     """Leave out what comes at this time or after it in the fixed-view clip, seconds."""
     settings: GenerationSettings = DEFAULTS
     """How to sample; its device is that of both networks."""
+    reconstruction: ReconstructSettings = RECONSTRUCTION
+    """How the complete grid is reconstructed."""
     skip: tuple[Skippable, ...] = ()
     """Stages to leave out."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -70,7 +69,6 @@ def run_job(
     """
     load_manifest(out)
     with locked(out), _full_disk_explained(out):
-        _remove_leftovers(out)
         stages = planned(request, until)
         if redo is not None and redo not in (stage.name for stage in stages):
             raise InputError(f"the stage '{redo}' is to run again but is left out; leave out less")
@@ -126,12 +124,6 @@ def _run(
 
 def _unchanged(out: Path, stage: Stage, record: StageRecord) -> bool:
     return all((out / name).exists() and hash_path(out / name) == record.outputs.get(name) for name in stage.makes)
-
-
-def _remove_leftovers(out: Path) -> None:
-    """What a killed run was writing. The folder is locked, so no other process writes it now."""
-    for path in [*out.glob(".*.partial*"), *out.glob(".*.previous")]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextlib.contextmanager

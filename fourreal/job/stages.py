@@ -32,9 +32,8 @@ from fourreal.job.networks import Networks
 from fourreal.job.request import JobRequest, StageName
 from fourreal.pipeline import PAPER_GRID, FourDPipeline
 from fourreal.recon.overview import draw_overview
-from fourreal.recon.settings import ReconstructSettings
 from fourreal.view.contact_sheet import write_contact_sheet
-from fourreal.view.movie import plan_movie, write_movie
+from fourreal.view.movie import MOVIE_PX, plan_movie, write_movie
 from fourreal.view.page import PageTooLarge, write_page
 from fourreal.view.settings import PAGE_DEFAULTS, MovieOptions, PageOptions
 
@@ -43,8 +42,6 @@ GRID, CONTACT = "grid", "contact.png"
 SCENE, OVERVIEW = "scene", "reconstruction.png"
 MOVIE, PAGE = "bullet_time.mp4", "scene.html"
 
-MOVIE_PX = 256
-"""Longer side of the movie, where the grid's own frames are smaller: its Gaussians are smoothed for that."""
 MOVE_SECONDS = 2.0
 """How long the movie's camera takes from the first view to the last."""
 
@@ -171,13 +168,13 @@ def _generated(request: JobRequest, stored: StoredGrid | None, grid: VideoGrid) 
 
 
 def _reconstruct_settings(request: JobRequest, networks: Networks) -> dict[str, Any]:
-    return {"models": networks.reconstructor, "settings": to_dict(ReconstructSettings())}
+    return {"models": networks.reconstructor, "settings": to_dict(request.reconstruction)}
 
 
 def _reconstruct(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
     stored = load_grid(out / GRID)
     pipe = FourDPipeline.from_pretrained(None, recon=request.recon, device=request.settings.device)
-    scene = pipe.reconstruct(stored.grid, progress=progress)
+    scene = pipe.reconstruct(stored.grid, settings=request.reconstruction, progress=progress)
     source = f"reconstructed by {Path(request.recon).name} from: {stored.record.source}"
     words = {"caption": stored.record.caption, "source": source, "licence": stored.record.licence}
     save_scene(out / SCENE, scene, **words, overwrite=True)
@@ -191,9 +188,7 @@ def _reconstruct(request: JobRequest, networks: Networks, out: Path, progress: P
 
 def _render(request: JobRequest, networks: Networks, out: Path, progress: Progress) -> Figures:
     scene = load_scene(out / SCENE)
-    height, width = scene.cameras.image_size
-    scale = max(1.0, MOVIE_PX / max(height, width))
-    options = MovieOptions(size=(round(height * scale), round(width * scale)), camera_seconds=MOVE_SECONDS)
+    options = MovieOptions(camera_seconds=MOVE_SECONDS)
     plan = plan_movie(scene, "bullet", options=options)
     write_movie(out / MOVIE, scene, plan, progress=progress)
     return {"frames": len(plan)}

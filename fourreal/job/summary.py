@@ -40,10 +40,13 @@ def print_summary(report: RunReport) -> None:
 
 
 def next_steps(report: RunReport) -> list[str]:
-    """What to do with the results that this run has."""
+    """How good the scene is, and what to do with the results that this run has."""
     names = (PAGE, MOVIE, CONTACT, SCENE, GRID, PREVIEW)
     page, movie, contact, scene, grid, preview = (report.find(name) for name in names)
     steps = []
+    reconstruction = report.stages.get("reconstruct")
+    if reconstruction is not None and "input_psnr_db" in reconstruction.figures:
+        steps.append(f"Rendered again, the given views come back at {reconstruction.figures['input_psnr_db']:.1f} dB.")
     if page is not None:
         steps.append(f"Open {page} in a browser and fly through it.")
     if movie is not None:

@@ -75,12 +75,15 @@ class Aggregator(nn.Module):
                 nn.init.constant_(norm.weight, gain)
         return nn.ModuleList(blocks)
 
-    def forward(self, frames: Float[Tensor, "B V T 3 H W"], keep: Sequence[int] | None = None) -> Tokens:
+    def forward(
+        self, frames: Float[Tensor, "B V T 3 H W"], keep: Sequence[int] | None = None, *, with_temporal: bool = True
+    ) -> Tokens:
         """Tokens of a grid.
 
         Args:
             frames: sRGB in [0, 1]; H and W are multiples of the patch size.
             keep: pairs whose tokens are wanted; the dense heads' when left out.
+            with_temporal: run the temporal layers; without them the backbone is as it was before they were added.
         """
         config = self.config
         batch, views, times = frames.shape[:3]
@@ -99,12 +102,12 @@ class Aggregator(nn.Module):
             within = rearrange(tokens, "b v t l d -> (b v t) l d")
             within = self._run(self.frame_blocks[index], within, places)
             within = rearrange(within, "(b v t) l d -> b v t l d", b=batch, v=views)
-            if config.temporal == "block":
+            if with_temporal and config.temporal == "block":
                 within = self._run(next(temporal), within, moments)
             across = rearrange(within, "b v t l d -> (b t) (v l) d")
             across = self._run(self.global_blocks[index], across, everywhere)
             tokens = rearrange(across, "(b t) (v l) d -> b v t l d", b=batch, v=views)
-            if config.temporal != "none":
+            if with_temporal and config.temporal != "none":
                 tokens = self._run(next(temporal), tokens, moments)
             if index in wanted or index == config.depth - 1:
                 kept[index] = torch.cat([within, tokens], -1)

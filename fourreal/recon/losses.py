@@ -93,10 +93,12 @@ def camera_loss(poses: Float[Tensor, "I V T 9"], cameras: Cameras) -> Float[Tens
         poses: of one scene, after each refinement.
         cameras: true ones, normalised, batch `[V, T]`.
     """
-    target = encode_pose(cameras)
-    errors = torch.nn.functional.huber_loss(
-        poses, target.expand_as(poses), reduction="none", delta=HUBER_THRESHOLD
-    ).mean((1, 2, 3))
+    return pose_distance(poses, encode_pose(cameras).expand_as(poses))
+
+
+def pose_distance(poses: Float[Tensor, "I V T 9"], target: Float[Tensor, "I V T 9"]) -> Float[Tensor, ""]:
+    """Huber distance of two sets of pose encodings, refinement by refinement."""
+    errors = torch.nn.functional.huber_loss(poses, target, reduction="none", delta=HUBER_THRESHOLD).mean((1, 2, 3))
     weights = ITERATION_DECAY ** torch.arange(len(poses) - 1, -1, -1, device=poses.device)
     return (weights * errors).sum() / weights.sum()
 

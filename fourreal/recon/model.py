@@ -87,6 +87,7 @@ class ReconModel(nn.Module):
         *,
         with_points: bool = True,
         with_gaussians: bool = True,
+        with_temporal: bool = True,
     ) -> Prediction:
         """Predict everything for a batch of grids.
 
@@ -96,9 +97,10 @@ class ReconModel(nn.Module):
                 time of `frames` when left out. Unused where cameras are not shared.
             with_points: run the point head, if there is one.
             with_gaussians: run the Gaussian head, if there is one.
+            with_temporal: run the temporal layers; without them every time is seen as the backbone alone sees it.
         """
         image_size = (frames.shape[-2], frames.shape[-1])
-        tokens = self.aggregator(frames)
+        tokens = self.aggregator(frames, with_temporal=with_temporal)
         # A copy, so that keeping it does not keep all tokens.
         own = tokens.cameras[:, :, 0].clone()
         shared = own if camera_tokens is None else camera_tokens

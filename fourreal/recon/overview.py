@@ -16,11 +16,8 @@ from torch import Tensor
 from fourreal.core.cameras import Cameras
 from fourreal.core.gaussians import Gaussians, GaussianSequence
 from fourreal.core.grid import VideoGrid
-from fourreal.core.linspace_indices import linspace_indices
-from fourreal.splat.rasterize import rasterize
+from fourreal.recon.fidelity import cell_size, judged_cells, psnr_db, render_inputs
 
-MAX_VIEWS = 6
-CELL_PX = 160
 GAP_PX = 4
 TITLE_PX = 18
 MAP_POINTS = 40_000
@@ -35,8 +32,7 @@ class Overview:
 
     Attributes:
         picture: sRGB in [0, 1].
-        psnr_db: of the shown renders against their inputs. Inputs were seen by the network, so this
-            measures whether the parts fit together, not how new views look.
+        psnr_db: of the shown renders against their inputs, see `fidelity`.
     """
 
     picture: Float[Tensor, "3 H W"]
@@ -45,16 +41,11 @@ class Overview:
 
 def draw_overview(scene: GaussianSequence, grid: VideoGrid, title: str = "") -> Overview:
     """Render a reconstruction from its own cameras beside the grid it was made from."""
-    views = linspace_indices(grid.num_views, MAX_VIEWS)
-    times = sorted({0, grid.num_times - 1})
-    size = _cell_size(grid.image_size)
-    # In no more pixels than the scene was made from: Gaussians of a pixel each would leave gaps between them.
-    drawn = size if size[0] < grid.image_size[0] else grid.image_size
-    rig = scene.cameras[views].resized(drawn)
+    views, times = judged_cells(grid)
+    size = cell_size(grid.image_size)
     columns, errors = [], []
     for time in times:
-        inputs = torch.nn.functional.interpolate(grid.frames[views, time], size=drawn, mode="area")
-        rendering = rasterize(scene.steps[time], rig, background=torch.ones(3))
+        inputs, rendering = render_inputs(scene, grid, views, time)
         renders = rendering.color.clamp(0, 1)
         errors.append((renders - inputs).square().mean())
         columns += [
@@ -62,9 +53,8 @@ def draw_overview(scene: GaussianSequence, grid: VideoGrid, title: str = "") -> 
             ("render", _to_pixels(renders)),
             ("depth", _depth_pixels(rendering.depth, rendering.alpha)),
         ]
-    psnr = float(-10 * torch.stack(errors).mean().clamp(min=1e-10).log10())
     picture = _compose(columns, views, size, scene, title)
-    return Overview(torch.from_numpy(picture).permute(2, 0, 1).float() / 255, psnr)
+    return Overview(torch.from_numpy(picture).permute(2, 0, 1).float() / 255, psnr_db(errors))
 
 
 def _compose(
@@ -79,7 +69,7 @@ def _compose(
     width = len(columns) * (size[1] + GAP_PX) + GAP_PX
     top = 2 * TITLE_PX if title else TITLE_PX
     map_top = top + len(views) * (size[0] + GAP_PX) + TITLE_PX
-    map_height = min(width, 2 * CELL_PX)
+    map_height = min(width, 2 * max(size))
     canvas = Image.new("RGB", (width, map_top + map_height + GAP_PX), PAPER)
     pen = ImageDraw.Draw(canvas)
     if title:
@@ -157,8 +147,3 @@ def _depth_pixels(depth: Float[Tensor, "V H W"], alpha: Float[Tensor, "V H W"]) 
 
 def _to_pixels(frames: Float[Tensor, "V 3 H W"]) -> UInt8[np.ndarray, "V H W 3"]:
     return (frames.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).cpu().numpy()
-
-
-def _cell_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    scale = CELL_PX / max(image_size)
-    return max(1, round(image_size[0] * scale)), max(1, round(image_size[1] * scale))

@@ -23,7 +23,8 @@ class ReconstructSettings:
     chunk_windows: int = 1
     """Windows that go through the network together, 0 for all; changes memory and speed, never the result."""
     longest_side: int = 0
-    """Scale larger frames down to this many pixels; 0 takes the size the network was made for."""
+    """Scale larger frames down to this many pixels; 0 takes the size the network was made for, or twice that where a
+    small network shows the first moment better so."""
     min_opacity: float = 0.02
     """Drop Gaussians less opaque than this."""
     drop_least_confident: float = 0.0

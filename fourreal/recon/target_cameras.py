@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fourreal.core.cameras import Cameras
 from fourreal.core.errors import InputError
-from fourreal.recon.model import ReconModel
+from fourreal.recon.model import Prediction, ReconModel
 from fourreal.recon.reconstruct import network_size, resized
 
 TargetScale = Literal["paper", "depth"]
@@ -53,10 +53,19 @@ def predict_target_cameras(
     size = network_size(image_size, model, longest_side)
     device = next(model.parameters()).device
     frames = resized(torch.cat([inputs[:1], targets]), size).to(device)
-    prediction = model(frames[None, :, None], with_points=False)
-    rig = prediction.cameras[0, :, 0]
-    factor = 1.0
+    second = model(frames[None, :, None], with_points=False)
+    first_depth = None
     if scale == "depth":
-        reference = model(resized(inputs, size).to(device)[None, :, None], with_points=False)
-        factor = float((reference.depth[0, 0, 0] / prediction.depth[0, 0, 0]).median())
-    return rig.moved(rig.world_to_cam[0], factor)[1:].resized(image_size)
+        first_depth = model(resized(inputs, size).to(device)[None, :, None], with_points=False).depth[0, 0, 0]
+    return cameras_of_targets(second, 0, first_depth).resized(image_size)
+
+
+def cameras_of_targets(second: Prediction, sample: int, first_depth: Float[Tensor, "H W"] | None = None) -> Cameras:
+    """Cameras of the targets of a second pass, in the frame of the first view, which went in before them.
+
+    Args:
+        first_depth: of the first view in the first pass; distances are scaled by the median ratio to the second's.
+    """
+    rig = second.cameras[sample, :, 0]
+    factor = 1.0 if first_depth is None else float((first_depth / second.depth[sample, 0, 0]).median())
+    return rig.moved(rig.world_to_cam[0], factor)[1:]

@@ -5,15 +5,20 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from fourreal.core.errors import InputError
 from fourreal.core.notes import notify
+from fourreal.data.capture_mixture import scenes_of
+from fourreal.data.clips import ClipFolder
 from fourreal.train.draft_recipes import DRAFT_RECIPES
-from fourreal.train.recipe import Recipe, VideoRecipe
+from fourreal.train.recipe import DraftRecipe, Recipe, VideoRecipe
 from fourreal.train.recon_recipes import RECON_RECIPES
 from fourreal.train.settings import NO_CHANGES, RecipeChanges
 from fourreal.train.video_recipes import VIDEO_RECIPES
+from fourreal.video.arrangements import TRAINING_FREE
+from fourreal.video.transformer import check_choices
 
 
 def find_recipe(kind: Literal["video", "recon", "draft"], name: str, changes: RecipeChanges = NO_CHANGES) -> Recipe:
@@ -40,6 +45,16 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     recipe = replace(recipe, loop=replace(recipe.loop, **loop))
     sources = {name: getattr(changes, name) for name in ("base", "shards") if getattr(changes, name) is not None}
     recipe = replace(recipe, **sources)
+    if changes.captures is not None:
+        if isinstance(recipe, DraftRecipe):
+            raise InputError(f"the recipe '{recipe.name}' learns from exact flow, which captures lack; leave them out")
+        for source in changes.captures:
+            scenes_of(source)
+        recipe = replace(recipe, captures=changes.captures)
+    if changes.clips is not None:
+        recipe = _with_clips(recipe, changes.clips)
+    if changes.arrangement is not None:
+        recipe = _with_arrangement(recipe, changes.arrangement)
     if changes.text is not None:
         if not isinstance(recipe, VideoRecipe) or recipe.base:
             raise InputError(f"the recipe '{recipe.name}' has no choice of text; leave --text out")
@@ -63,6 +78,26 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
         scaled: Any = recipe.stages
         recipe = replace(recipe, stages=tuple(_scaled(stage, changes.scale_steps) for stage in scaled))
     return recipe
+
+
+def _with_arrangement(recipe: Recipe, arrangement: str) -> Recipe:
+    if not isinstance(recipe, VideoRecipe):
+        raise InputError(f"the recipe '{recipe.name}' has no choice of arrangement; leave --arrangement out")
+    check_choices({"arrangement": arrangement})
+    if arrangement in TRAINING_FREE:
+        raise InputError(f"the arrangement '{arrangement}' has nothing to train; use it on the base model as it is")
+    return replace(recipe, model={**recipe.model, "arrangement": arrangement})
+
+
+def _with_clips(recipe: Recipe, clips: str) -> Recipe:
+    """The recipe with real clips in its warped samples."""
+    warps = [getattr(stage, "data", "grids") == "grids" and stage.mixture.shares[2] > 0 for stage in recipe.stages]
+    if recipe.shards or not any(warps):
+        why = "its samples come from shards" if recipe.shards else "it warps none"
+        raise InputError(f"the recipe '{recipe.name}' has no use for clips, because {why}; leave --clips out")
+    _ = ClipFolder(Path(clips)).files
+    stages: Any = recipe.stages
+    return replace(recipe, stages=tuple(replace(s, mixture=replace(s.mixture, clips=clips)) for s in stages))
 
 
 def _scaled(stage: Any, factor: float) -> Any:

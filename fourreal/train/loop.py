@@ -26,7 +26,7 @@ from fourreal.train.log import RunLog, plot_log
 from fourreal.train.optimiser import Optimisers, RunningAverage, build_optimisers, lr_scale
 from fourreal.train.parallel import Processes, fill, shard, whole
 from fourreal.train.recipe import Recipe, stage_at, total_steps
-from fourreal.train.run_folder import check_folder, write_manifest
+from fourreal.train.run_folder import check_extras, check_folder, write_manifest
 from fourreal.train.settings import RunSettings
 from fourreal.train.task import SheetWriter, Task
 
@@ -54,9 +54,10 @@ def train(
         Where the run stands.
 
     Raises:
-        InputError: the folder holds another run or is in use, more than 1 % of the steps were not finite, or the
-            recipe does not fit the number of processes.
+        InputError: the folder holds another run or is in use, a package is missing, more than 1 % of the steps were
+            not finite, or the recipe does not fit the number of processes.
     """
+    check_extras(recipe, processes.device)
     if processes.leads:
         with locked(settings.out):
             check_folder(settings.out, recipe, resume=settings.resume)
@@ -209,6 +210,7 @@ class _Run:
             with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=loop.precision == "bfloat16"):
                 losses = self.task.losses(batch.samples, self.stage, step, batch.indices)
             (losses["loss"] / len(batches)).backward()
+            self._drop_other_gradients()
             for name, value in losses.items():
                 totals[name] = totals[name] + value.detach() / len(batches)
         norm = nn.utils.clip_grad_norm_(list(self.trained.values()), stage.optimiser.clip)
@@ -223,6 +225,13 @@ class _Run:
             self.sums["gradient_norm"].append(norm)
         else:
             self._skip()
+
+    def _drop_other_gradients(self) -> None:
+        """Free those of what this stage does not train, which a sharded model computes for the sake of other stages."""
+        if self.processes.count > 1:
+            for name, parameter in self.task.model.named_parameters():
+                if name not in self.trained:
+                    parameter.grad = None
 
     def _skip(self) -> None:
         """A step that is not finite changes nothing; many mean that the run is broken."""

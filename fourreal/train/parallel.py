@@ -56,6 +56,15 @@ class Processes:
             dist.barrier()
 
 
+def in_any_process(flag: bool, device: torch.device) -> bool:
+    """Whether a flag is set in any process; all of them have to ask."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return flag
+    shared = torch.tensor([float(flag)], device=device)
+    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    return bool(shared.item())
+
+
 def join_processes(device: str = "auto") -> Processes:
     """Join the group torchrun started, or be alone."""
     count = int(os.environ.get("WORLD_SIZE", "1"))

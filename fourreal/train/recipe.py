@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from fourreal.core.errors import InputError
 from fourreal.data.mixture import MixtureConfig
+from fourreal.perception.picture_distance import PictureDistanceName
 from fourreal.recon.config import ReconConfig
 from fourreal.video.trainable import What
 
@@ -106,6 +107,7 @@ class VideoRecipe:
             references, which is the last of a mixture's `pattern_shares`.
         sample_steps: of the pictures on the way.
         shards: folder of tar shards that grids are read from; empty renders them as they are needed.
+        captures: READER:PATH of data sets of captures, each drawn as often as the worlds in the stages of grids.
     """
 
     name: str
@@ -120,11 +122,27 @@ class VideoRecipe:
     drop_text: float = 0.1
     sample_steps: int = 8
     shards: str = ""
+    captures: tuple[str, ...] = ()
+
+
+RenderCameras = Literal["predicted", "true"]
+"""Where Gaussians stand and what they are rendered by. Source: 4Real-Video-V2, sections 3.2 and 4.2.
+
+predicted: the network's own cameras, shared by all times, as at inference; those of views it was not shown come from
+a second pass. Needs neither depth nor cameras.
+true: the sample's cameras, so that a network whose cameras are still wrong learns sharp Gaussians; where a sample has
+no depth or cameras, the predicted ones.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReconLosses:
-    """Weights of a reconstruction stage's losses; 0 leaves one out."""
+    """Weights of a reconstruction stage's losses; 0 leaves one out. Without depth there is no loss of depth or points.
+
+    Attributes:
+        camera: distance of poses to the true ones; where a sample has no depth or cameras, to those of the frozen
+            backbone, if it is frozen.
+    """
 
     camera: float = 0.0
     depth: float = 0.0
@@ -164,6 +182,9 @@ class ReconRecipe:
         scales: what it scales down from the paper, in a sentence.
         base: file of the released VGGT-1B to start from; empty starts from nothing.
         shards: folder of tar shards that samples are read from; empty renders them as they are needed.
+        captures: READER:PATH of data sets of captures, drawn as often as the worlds in the stages that render.
+        cameras: see `RenderCameras`.
+        distance: the perceptual distance of renders.
     """
 
     name: str
@@ -172,7 +193,10 @@ class ReconRecipe:
     stages: tuple[ReconStage, ...]
     loop: LoopConfig
     base: str = ""
+    cameras: RenderCameras = "predicted"
+    distance: PictureDistanceName = "auto"
     shards: str = ""
+    captures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

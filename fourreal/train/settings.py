@@ -37,6 +37,14 @@ class RecipeChanges:
     """Model to start from: a folder or a released name."""
     shards: str | None = None
     """Folder of tar shards to read view-time samples from; without one they are rendered during training."""
+    clips: str | None = None
+    """Folder of real clips that warped samples are made of, instead of procedural ones."""
+    captures: tuple[str, ...] | None = None
+    """Data sets of captures as READER:PATH, PATH a scene or a pattern with *; drawn as often as the worlds."""
+    size: tuple[int, int] | None = None
+    """Height and width of the frames, in every stage; a base model takes multiples of its own."""
+    arrangement: str | None = None
+    """Architecture that a video model's base is turned into, such as fused, parallel_soft or sequential_added."""
     text: Literal["none", "small"] | None = None
     """How a model trained from nothing reads captions: not at all, or by MiniLM (extra `text`)."""
     batch: int | None = None

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from fourreal.core.errors import InputError
 from fourreal.core.grid import VideoGrid
-from fourreal.data.mixture import GridMixture
-from fourreal.data.shards import ShardMixture
+from fourreal.data.capture_mixture import data_sets
 from fourreal.data.single_videos import VideoMixture
 from fourreal.data.training_grid import Mixture, TrainingGrid, stream
 from fourreal.data.worlds import HELD_OUT_SEEDS, make_world, render_worlds
@@ -76,7 +75,7 @@ class VideoTask:
         # Stages draw from different streams, or the second would repeat the first one's worlds.
         config = replace(chosen.mixture, seed=self.recipe.loop.seed * 100 + stage)
         if chosen.data == "grids":
-            return ShardMixture(Path(self.recipe.shards), config) if self.recipe.shards else GridMixture(config)
+            return data_sets(config, self.recipe.shards, self.recipe.captures)
         return VideoMixture(config, self.generator.codec.temporal_stride)
 
     def losses(self, samples: Sequence[TrainingGrid], stage: int, step: int, indices: Sequence[int]) -> Losses:
@@ -133,12 +132,11 @@ class VideoTask:
             model = type(self.model)(**dict(self.model.config))
         model.load_state_dict(weights)
         mark_trained(model, "grid" if chosen.data == "grids" else "video")
-        generator = replace(
-            self.generator, transformer=model.eval(), shift=self.shift, training_size=chosen.mixture.worlds.shape
-        )
+        size = chosen.mixture.worlds.shape
+        generator = replace(self.generator, transformer=model.eval(), shift=self.shift, training_size=size)
         whole = chosen.trains == "all" and chosen.data == "videos"
         if chosen.trains == "arrangement":
-            save_delta(out / "view_time", model, overwrite=True)
+            save_delta(out / "view_time", model, training_size=size, overwrite=True)
         generator.save_pretrained(out / ("base" if whole else "model"), overwrite=True)
 
     # ---- a batch -------------------------------------------------------------------------------

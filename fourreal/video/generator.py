@@ -26,7 +26,7 @@ from fourreal.video.quantize import is_quantized, quantize_blocks
 from fourreal.video.settings import WeightType
 from fourreal.video.text import TextEncoder, load_text_encoder
 from fourreal.video.transformer import ViewTimeTransformer
-from fourreal.video.weights import DELTA_CONFIG, load_model
+from fourreal.video.weights import DELTA_CONFIG, load_model, read_delta_config
 
 DRAFT = "draft"
 """Folder of the draft in a generator's."""
@@ -60,6 +60,7 @@ class ViewTimeGenerator:
         boundary_ratio: noise levels from this one up are the first expert's.
         draft: finds unknown cells in known ones (not in the papers); None leaves all to the transformer.
         draft_use: see `DraftUse`.
+        repeats_one_sided: a fixed-view or freeze-time video alone is repeated, because the model does worse.
     """
 
     transformer: ViewTimeTransformer
@@ -73,6 +74,7 @@ class ViewTimeGenerator:
     boundary_ratio: float = 0.0
     draft: DraftModel | None = None
     draft_use: DraftUse = "alone"
+    repeats_one_sided: bool = False
 
     def __post_init__(self) -> None:
         config = self.transformer.config
@@ -130,9 +132,10 @@ class ViewTimeGenerator:
             shift=_released_shift(folder),
             pastes_first_frame=bool(index.get("expand_timesteps", False)),
             image_encoder=load_image_encoder(folder, dtype),
-            training_size=read_training_size(folder),
+            training_size=read_training_size(folder, delta),
             draft=load_draft(folder / DRAFT) if (folder / DRAFT).is_dir() else None,
             draft_use=_draft_use(folder, index.get("draft_use", "alone")),
+            repeats_one_sided=bool(index.get("repeats_one_sided", False)),
         )
 
     def save_pretrained(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -153,6 +156,8 @@ class ViewTimeGenerator:
             index["boundary_ratio"] = self.boundary_ratio
         if self.training_size is not None:
             index["training_size"] = to_dict(self.training_size)
+        if self.repeats_one_sided:
+            index["repeats_one_sided"] = True
         with atomic_folder(folder, overwrite=overwrite) as partial:
             for name, expert in zip(EXPERTS, self.transformers, strict=False):
                 expert.save_pretrained(partial / name)
@@ -255,8 +260,17 @@ def _check_experts(high: ViewTimeTransformer, low: ViewTimeTransformer, boundary
         )
 
 
-def read_training_size(folder: Path) -> GridShape | None:
-    """The training grids recorded in a model folder; no weight is read. Raises InputError when it is damaged."""
+def read_training_size(folder: Path, delta: str | Path | None = None) -> GridShape | None:
+    """The training grids recorded in a delta, or else in a model folder. Reads no weight.
+
+    Raises:
+        InputError: a record is damaged.
+    """
+    if delta is not None:
+        of_one_expert = Path(delta) / EXPERTS[0]
+        size = read_delta_config(of_one_expert if of_one_expert.is_dir() else Path(delta)).training_size
+        if size is not None:
+            return size
     file = folder / "model_index.json"
     values = _index(folder).get("training_size")
     return None if values is None else from_dict(GridShape, values, f"{file}: training_size")

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from fourreal.core.atomic import atomic_folder
 from fourreal.core.configs import load_config, save_config
 from fourreal.core.errors import InputError
+from fourreal.core.grid_shape import GridShape
 from fourreal.core.reading import reading
 from fourreal.video.arrangements import TRAINING_FREE, Arrangement
 from fourreal.video.checkpoint_files import check_fits, read_checkpoint_folder
@@ -45,6 +46,7 @@ class DeltaConfig:
         base_shape: sizes of the base model.
         base_fingerprint: of a base weight that never trains; two base models of one size differ in it.
         trained: what base and delta together are good for.
+        training_size: the grids it was trained on, where it says.
     """
 
     base_shape: dict[str, int]
@@ -56,6 +58,7 @@ class DeltaConfig:
     prediction: Prediction
     reference_conditioning: bool
     trained: Trained
+    training_size: GridShape | None = None
 
     def changes(self) -> dict[str, Any]:
         """The config values that `load_model` has to change in the base."""
@@ -88,7 +91,7 @@ def load_model(
     """
     check_choices(changes)
     if delta is not None:
-        changes |= _read_delta_config(Path(delta)).changes()
+        changes |= read_delta_config(Path(delta)).changes()
     if str(source) in PRESETS:
         model = _random_model(PRESETS[str(source)]() | changes, dtype, device)
     else:
@@ -104,8 +107,14 @@ def save_model(folder: str | Path, model: ViewTimeTransformer, *, overwrite: boo
         model.save_pretrained(partial)
 
 
-def save_delta(folder: str | Path, model: ViewTimeTransformer, *, overwrite: bool = False) -> None:
-    """Write only what trains in this arrangement, and what it has to be laid over.
+def save_delta(
+    folder: str | Path,
+    model: ViewTimeTransformer,
+    *,
+    training_size: GridShape | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write only what trains in this arrangement, what it has to be laid over, and the grids it was trained on.
 
     Raises:
         InputError: the arrangement has nothing to train, or the folder cannot be written.
@@ -115,7 +124,10 @@ def save_delta(folder: str | Path, model: ViewTimeTransformer, *, overwrite: boo
         raise InputError(f"the arrangement '{model.config['arrangement']}' trains nothing, so it has no delta to save")
     keys = ("arrangement", "view_positions", "t_max", "rope_theta", "prediction", "reference_conditioning", "trained")
     config = DeltaConfig(
-        base_shape=_base_shape(model), base_fingerprint=_fingerprint(model), **{key: model.config[key] for key in keys}
+        base_shape=_base_shape(model),
+        base_fingerprint=_fingerprint(model),
+        training_size=training_size,
+        **{key: model.config[key] for key in keys},
     )
     with atomic_folder(folder, overwrite=overwrite) as partial:
         save_file(tensors, partial / DELTA_WEIGHTS)
@@ -129,7 +141,7 @@ def load_delta(model: ViewTimeTransformer, folder: str | Path) -> ViewTimeTransf
         InputError: the delta belongs to another base model or arrangement, or is not complete.
     """
     folder = Path(folder)
-    config = _read_delta_config(folder)
+    config = read_delta_config(folder)
     if config.base_shape != _base_shape(model):
         raise InputError(f"{folder} is for a base model of {config.base_shape}; this one has {_base_shape(model)}")
     if config.base_fingerprint != _fingerprint(model):
@@ -224,7 +236,7 @@ def _find(source: str | Path, subfolder: str) -> Path:
     return folder / subfolder if (folder / subfolder / "config.json").is_file() else folder
 
 
-def _read_delta_config(folder: Path) -> DeltaConfig:
+def read_delta_config(folder: Path) -> DeltaConfig:
     if not (folder / DELTA_CONFIG).is_file():
         raise InputError(f"{folder} holds no {DELTA_CONFIG}; expected the folder of a view-time delta")
     return load_config(folder / DELTA_CONFIG, DeltaConfig)

@@ -17,8 +17,8 @@ from fourreal.core.errors import InputError
 from fourreal.core.gaussians import DynamicScene
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import to_uint8
+from fourreal.splat.smoothing import smooth
 from fourreal.view.contact_sheet import hatch
-from fourreal.view.smoothing import smooth
 from fourreal.view.thin import thin
 from fourreal.view.viewer_frame import FRAME_DISTANCE, ViewerFrame, ViewerSplats, fov_y_deg, to_viewer_frame
 

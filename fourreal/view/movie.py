@@ -20,9 +20,9 @@ from fourreal.core.media import write_video_stream
 from fourreal.core.progress import Progress, silent
 from fourreal.core.rotations import axis_angle_to_matrix, rigid
 from fourreal.splat.rasterize import rasterize
+from fourreal.splat.smoothing import smooth
 from fourreal.view.layers import rig_of
 from fourreal.view.settings import MOVIE_DEFAULTS, MovieKind, MovieOptions
-from fourreal.view.smoothing import smooth
 from fourreal.view.view_time_path import Move, Waypoint, cell_path, waypoints
 from fourreal.view.viewer_frame import world_up
 
@@ -30,6 +30,8 @@ SCENE_FPS = 24.0
 # A rig seen from the focus within this half angle has not seen the far side: swing instead of circling.
 ONE_SIDED_DEG = 75.0
 LEAST_SWING_DEG = 20.0
+MOVIE_PX = 512
+"""Least longer side of a movie whose size is not given: smaller ones are enlarged by whoever plays them."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,19 @@ def plan_movie(
     if rig is None:
         raise InputError("a movie needs the input cameras; this scene has none, give them")
     inputs = rig.to("cpu")
-    rig = inputs if options.size is None else inputs.resized(options.size)
+    rig = inputs.resized(options.size or movie_size(inputs.image_size))
     if kind == "orbit":
         plan = _orbit(scene, rig, options)
     else:
         corners = waypoints(kind, len(rig), len(scene.seconds), options.view, options.stop_frame)
         plan = _along_rig(corners, rig, scene.seconds.cpu().float(), options)
     return replace(plan, seen_by=inputs)
+
+
+def movie_size(image_size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a movie of input frames of this size, when none is given."""
+    scale = max(1.0, MOVIE_PX / max(image_size))
+    return round(image_size[0] * scale), round(image_size[1] * scale)
 
 
 def write_movie(
@@ -123,13 +131,21 @@ def write_grid_movie(
             f"{', '.join(map(str, missing[:6]))}{' ...' if len(missing) > 6 else ''}; generate them first"
         )
 
+    size = options.size or movie_size(grid.image_size)
+
     def frames() -> Iterator[Tensor]:
         for index, cell in enumerate(cells):
-            yield grid.frames[cell]
+            yield _resized(grid.frames[cell], size)
             progress(index + 1, len(cells))
 
     write_video_stream(path, frames(), options.fps or grid.fps * options.speed, "playable")
     return cells
+
+
+def _resized(frame: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
+    if tuple(frame.shape[-2:]) == size:
+        return frame
+    return torch.nn.functional.interpolate(frame[None], size=size, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
 # ---- plans ------------------------------------------------------------------------------------------

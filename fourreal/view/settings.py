@@ -47,7 +47,7 @@ class MovieOptions:
     camera_seconds: float = 3.0
     """How long the camera takes from the first view to the last, or once round. Scenes only."""
     size: tuple[int, int] | None = None
-    """Height and width; the input cameras' own when left out. Scenes only."""
+    """Height and width; when left out the input frames' own, enlarged to 512 pixels on the longer side if smaller."""
     view: int = 0
     """The view that plays, and that a bullet-time move starts from and returns to."""
     stop_frame: int | None = None
@@ -61,6 +61,8 @@ class MovieOptions:
                 f"a movie needs a positive fps, speed and camera time; got fps {self.fps}, speed {self.speed}, "
                 f"camera_seconds {self.camera_seconds}"
             )
+        if self.size is not None and min(self.size) < 1:
+            raise InputError(f"a movie's size is (height, width), at least 1 pixel each; got {self.size}")
         if self.span_deg is not None and not 0 < self.span_deg <= 360:
             raise InputError(f"an orbit spans more than 0 and up to 360 degrees; got {self.span_deg:g}")
 

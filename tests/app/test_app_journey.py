@@ -21,7 +21,7 @@ from view.browser_tab import Tab, open_tab
 from fourreal.app.server import ROOT_PREFIX
 
 PATIENCE_S = 900.0
-SMALL_MOVIES = "from fourreal.job import stages; stages.MOVIE_PX = 24; from fourreal.cli.__main__ import main; main()"
+SMALL_MOVIES = "from fourreal.view import movie; movie.MOVIE_PX = 24; from fourreal.cli.__main__ import main; main()"
 
 
 @pytest.fixture

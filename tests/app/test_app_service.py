@@ -32,7 +32,6 @@ from fourreal.core.media import read_clip, to_uint8
 from fourreal.files.grid_folder import load_grid, save_grid
 from fourreal.files.ply import read_ply
 from fourreal.files.scene_folder import load_scene
-from fourreal.job import stages
 from fourreal.job.request import JobRequest
 
 PATIENCE_S = 300.0
@@ -76,7 +75,7 @@ def finish(job: Job | None) -> Job:
 def test_a_clip_becomes_files_to_take_away(
     service: Service, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "MOVIE_PX", 24)
+    monkeypatch.setattr("fourreal.view.movie.MOVIE_PX", 24)
     give(service, session, tmp_path)
     assert service.preview(session, CHOICES)
     looked = finish(session.preview).view()
@@ -177,7 +176,7 @@ def test_nothing_given_is_said(service: Service, session: Session) -> None:
 
 def test_words_alone_need_a_model_that_reads(service: Service, session: Session) -> None:
     service.make(session, replace(CHOICES, prompt="ein roter Würfel 赤い"))
-    assert "reads no text" in finish(session.scene).view().error
+    assert "give a base that can" in finish(session.scene).view().error
 
 
 @pytest.mark.parametrize(

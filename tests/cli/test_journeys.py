@@ -195,3 +195,25 @@ def test_info_verifies_checksums_and_moves_no_cursor(tmp_path: Path, capsys: pyt
     run("info", tmp_path / "grid")
     assert "not recorded" in capsys.readouterr().out
     assert "\x1b" not in fails(capsys, "info", tmp_path / "a\x1b[31mb")
+
+
+def test_every_verb_takes_the_shipped_models_when_none_is_named() -> None:
+    """From one constant, whatever the verb calls it."""
+    from fourreal.app.settings import AppSettings
+    from fourreal.cli.evaluate import Evaluate
+    from fourreal.cli.generate import Generate
+    from fourreal.cli.reconstruct import Reconstruct
+    from fourreal.core.shipped import SHIPPED_NAME
+    from fourreal.job.request import JobRequest
+
+    out = Path("out")
+    asked = (
+        Generate(out=out).model,
+        Reconstruct(grid=out, out=out).model,
+        Evaluate(protocol="worlds", out=out).model,
+        JobRequest(sample=True).model,
+        JobRequest(sample=True).recon,
+        *AppSettings().model,
+        AppSettings().recon,
+    )
+    assert set(asked) == {SHIPPED_NAME}

@@ -20,6 +20,32 @@ def test_a_second_run_is_refused_until_the_first_is_done(tmp_path: Path) -> None
         pass
 
 
+def test_what_a_killed_run_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
+    """Whichever verb locks the folder: a checkpoint, a scene's scores, a results file."""
+    (tmp_path / "checkpoints" / ".step-000010.0a1b2c3d.partial").mkdir(parents=True)
+    (tmp_path / "checkpoints" / ".step-000010.0a1b2c3d.partial" / "piece").write_text("half")
+    (tmp_path / "scenes").mkdir()
+    for name in (".world.0a1b2c3d.partial.safetensors", ".grid.0a1b2c3d.previous"):
+        (tmp_path / "scenes" / name).write_text("half")
+    (tmp_path / "scenes" / "grid").write_text("new")
+    (tmp_path / ".scene.0a1b2c3d.previous").mkdir()
+    mine = [".partial", "notes.partial.txt", ".x.partial.zip", "a.0a1b2c3d.partial"]
+    for name in mine:
+        (tmp_path / name).write_text("the user's own")
+    with locked(tmp_path / "scenes" / "other"):
+        (tmp_path / "scenes" / "other" / ".x.0a1b2c3d.partial").write_text("another run's")
+        with locked(tmp_path):
+            left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.name != ".lock")
+    assert left == sorted(
+        [*mine, "checkpoints", "scene", "scenes", "scenes/grid", "scenes/other", "scenes/other/.x.0a1b2c3d.partial"]
+    )
+    running = tmp_path / "running"
+    with locked(running):
+        (running / ".x.0a1b2c3d.partial").write_text("being written")
+        with locked(tmp_path):
+            assert (running / ".x.0a1b2c3d.partial").exists(), "a folder with a lock of its own is another run's"
+
+
 def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path) -> None:
     code = (
         "import sys, time, pathlib\n"

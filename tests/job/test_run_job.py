@@ -23,6 +23,8 @@ from fourreal.job import stages
 from fourreal.job.manifest import load_manifest
 from fourreal.job.request import JobRequest, StageName
 from fourreal.job.run import RunReport, run_job
+from fourreal.job.summary import next_steps
+from fourreal.recon.settings import ReconstructSettings
 
 THREE: StageName = "reconstruct"
 
@@ -175,6 +177,27 @@ def test_a_complete_grid_is_only_reconstructed(models: Path, clips: Path, tmp_pa
     run_job(wanted, tmp_path / "run", until=THREE)
     assert torch.equal(load_grid(tmp_path / "run" / "grid").grid.frames, load_grid(clips / "grid").grid.frames)
     assert len(load_scene(tmp_path / "run" / "scene").steps) == 5
+
+
+def test_what_is_wished_of_the_reconstruction_reaches_it_and_its_figure_is_told(
+    models: Path, clips: Path, tmp_path: Path
+) -> None:
+    """White pixels at the border leave no Gaussians behind; another frame size makes the stage run again."""
+    grid = load_grid(clips / "grid").grid
+    frames = grid.frames.clone()
+    frames[..., :4, :] = 1.0
+    save_grid(tmp_path / "white", VideoGrid.complete(frames, grid.seconds), storage="png")
+    wanted, out = request(models, grid=tmp_path / "white"), tmp_path / "run"
+    keep = ReconstructSettings(min_opacity=0.0)
+    drop = replace(keep, drop_white_background=True)
+    counts = []
+    for settings in (keep, drop):
+        report = run_job(replace(wanted, reconstruction=settings), out, until=THREE)
+        assert THREE not in kept(report)
+        counts.append(report.stages[THREE].figures["gaussians"])
+    assert counts[1] == counts[0] * 12 / 16
+    psnr = report.stages[THREE].figures["input_psnr_db"]
+    assert f"the given views come back at {psnr:.1f} dB" in " ".join(next_steps(report))
 
 
 def test_a_grid_gives_its_row_and_its_column(models: Path, clips: Path, tmp_path: Path) -> None:

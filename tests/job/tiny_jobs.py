@@ -32,8 +32,8 @@ def save_tiny_models(folder: Path) -> Path:
 def make_quick(patch: pytest.MonkeyPatch) -> None:
     """The Gaussians of a random network cover whole pictures, and its views can be aligned for long."""
     patch.setattr("fourreal.job.footage_motion.SIDE", 32)
-    patch.setattr("fourreal.job.stages.MOVIE_PX", 24)
-    patch.setattr("fourreal.recon.overview.CELL_PX", 24)
+    patch.setattr("fourreal.view.movie.MOVIE_PX", 24)
+    patch.setattr("fourreal.recon.fidelity.CELL_PX", 24)
     patch.setattr(importlib.import_module("fourreal.recon.reconstruct"), "aligns", lambda model, settings: False)
 
 

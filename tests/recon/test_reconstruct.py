@@ -6,6 +6,7 @@ import gc
 import warnings
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,8 +18,11 @@ from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.core.notes import UserNote
+from fourreal.recon import frame_size
+from fourreal.recon.fidelity import input_psnr_db
 from fourreal.recon.overlap import shared_shares
 from fourreal.recon.reconstruct import (
+    LOW_PSNR_DB,
     ReconstructSettings,
     gaussians_from_geometry,
     network_size,
@@ -243,14 +247,72 @@ def _said(model: torch.nn.Module, grid: VideoGrid) -> list[str]:
     return [str(one.message) for one in caught if issubclass(one.category, UserNote)]
 
 
-def test_low_confidence_is_said_and_high_confidence_is_not():
-    for bias, expected in ((-4.0, True), (4.0, False)):
-        model = awake_model()
+def test_low_confidence_is_said_of_given_views_that_do_not_come_back_and_of_no_others():
+    """Whatever the network says of itself: sure of noise it draws badly, unsure of a wall it draws well."""
+    wall = VideoGrid.complete(torch.full((2, 1, 3, 24, 32), 0.5), torch.zeros(1))
+    for grid, bias, expected in ((_grid(), 4.0, True), (wall, 4.0, False)):
+        model = awake_model(gaussian_head=False)
         with torch.no_grad():
             model.depth_head.scratch["output_conv2"].get_parameter("2.weight")[1] = 0
             model.depth_head.scratch["output_conv2"].get_parameter("2.bias")[1] = bias
-        said = [one for one in _said(model, _grid()) if "the depth of every view is uncertain" in one]
-        assert bool(said) == expected
+        scene = reconstruct(model, grid, KEEP_ALL)
+        said = [one for one in _said(model, grid) if "the given views come back at" in one]
+        assert bool(said) == expected == (input_psnr_db(scene, grid) < LOW_PSNR_DB)
+
+
+# ---- frames of more pixels than the network saw -------------------------------------------------
+
+
+def _wall(size: int) -> VideoGrid:
+    """Two views of one smooth pattern, [2, 1, 3, size, size]."""
+    x = torch.linspace(0, 6, size)
+    picture = 0.5 + 0.25 * torch.sin(x)[:, None] + 0.2 * torch.cos(1.3 * x)[None]
+    return VideoGrid.complete(picture.expand(2, 1, 3, size, size).clone(), torch.zeros(1))
+
+
+def test_gaussians_of_small_frames_do_not_fall_apart_into_dots_in_large_ones():
+    """Drawn at the size of the frames, a complete capture covers the picture as it does at the network's size."""
+    model = awake_model(gaussian_head=False)
+    with torch.no_grad():
+        model.depth_head.scratch["output_conv2"].get_parameter("2.weight")[:] = 0
+        model.depth_head.scratch["output_conv2"].get_parameter("2.bias")[1] = 6
+    small, large = _wall(32), _wall(224)
+    alphas = []
+    for grid in (small, large):
+        scene = reconstruct(model, grid, replace(KEEP_ALL, longest_side=32))
+        alphas.append(rasterize(scene.steps[0], scene.cameras[:1]).alpha[0])
+    inside = alphas[1][56:-56, 56:-56]
+    assert inside.min() > 0.8 * alphas[0][8:-8, 8:-8].min()
+
+
+def test_the_frame_size_is_chosen_by_what_comes_back_and_told(monkeypatch: pytest.MonkeyPatch):
+    model, grid = awake_model(), _grid(times=1, size=(96, 96))
+    for better in (32, 64):
+        monkeypatch.setattr(frame_size, "_trial", lambda m, g, s, better=better: abs(s.longest_side - better))
+        with pytest.warns(UserNote, match=f"reconstructed at {better} pixels of their 96"):
+            assert frame_size.with_frame_size(model, grid, KEEP_ALL).longest_side == better
+    given = replace(KEEP_ALL, longest_side=48)
+    assert frame_size.with_frame_size(model, grid, given) is given
+    assert frame_size.with_frame_size(model, _grid(), KEEP_ALL) is KEEP_ALL
+
+
+def test_a_size_that_takes_too_long_is_not_tried(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(frame_size, "MOST_PIXELS", 1000)
+    with pytest.warns(UserNote, match="the size the network was made for"):
+        assert frame_size.with_frame_size(awake_model(), _grid(size=(96, 96)), KEEP_ALL).longest_side == 32
+
+
+@pytest.mark.slow
+def test_a_real_capture_is_no_longer_dots_on_white(shared_dir: Path):
+    """Four views of a kitchen of 448 pixels came out at 15.4 dB."""
+    from fourreal.data.footage import grid_from_cells
+    from fourreal.pipeline import FourDPipeline
+
+    capture = shared_dir / "real" / "neural3dvideo_4x4" / "cam{v}_t{t}.png"
+    grid = grid_from_cells(str(capture)).select(times=[0, 1])
+    scene = FourDPipeline.from_pretrained(None, device="cpu").reconstruct(grid)
+    assert input_psnr_db(scene, grid) > 19.5
+    assert rasterize(scene.steps[0], scene.cameras).alpha.mean() > 0.9
 
 
 def test_views_that_share_nothing_are_told_from_views_that_do():

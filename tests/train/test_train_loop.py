@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +14,18 @@ from train.tiny_runs import ALONE, run, stored_tensors
 from fourreal.core.errors import InputError
 from fourreal.core.folder_lock import locked
 from fourreal.core.grid import VideoGrid
+from fourreal.core.progress import silent
 from fourreal.data.mixture import draw_references
 from fourreal.data.shards import write_shards
+from fourreal.train import run_folder, video_recipes
 from fourreal.train.checkpoint import latest_checkpoint
 from fourreal.train.dataloader import feed, own_indices
 from fourreal.train.log import RunLog, plot_log, read_log
-from fourreal.train.loop import train
+from fourreal.train.loop import _Run, train
 from fourreal.train.parallel import Processes
 from fourreal.train.recipe import stage_at, total_steps
-from fourreal.train.run_folder import check_folder
+from fourreal.train.recon_recipes import tiny_recipe
+from fourreal.train.run_folder import check_extras, check_folder
 from fourreal.train.settings import RunSettings
 from fourreal.train.video_recipes import mini, tiny
 from fourreal.train.video_task import VideoTask
@@ -279,3 +283,37 @@ def test_text_and_references_are_left_out_separately():
     for text in (True, False):
         share = (no_text == text) & no_references
         assert float(share.float().mean()) == pytest.approx(0.5 * (0.3 if text else 0.7), abs=0.03)
+
+
+def test_a_missing_package_is_told_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else name)
+    with pytest.raises(InputError, match=r"plots of a run need matplotlib; .*fourreal\[train\]"):
+        run(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(run_folder.importlib.util, "find_spec", lambda name: None if name == "gsplat" else name)
+    check_extras(tiny_recipe(), torch.device("cpu"))
+    with pytest.raises(InputError, match=r"fourreal\[cuda\]"):
+        check_extras(tiny_recipe(), torch.device("cuda"))
+
+
+def test_under_sharding_only_what_trains_keeps_gradients(tmp_path):
+    recipe = tiny()
+    task = VideoTask(recipe, ALONE.device)
+    (tmp_path / "run").mkdir()
+    running = _Run(task, recipe, RunSettings(out=tmp_path / "run"), ALONE, None, silent)
+    running.stage = 1
+    running.trained, running.optimisers, running.average = running._begin_stage(1)
+    running.processes = Processes(0, 2, ALONE.device)  # as among several, where every stage's parameters have gradients
+    for parameter in task.model.parameters():
+        parameter.requires_grad_(True)
+    mixture = task.mixture(1)
+    task.losses(mixture.render([mixture.draft(0, 0)]), 1, 0, (0,))["loss"].backward()
+    running._drop_other_gradients()
+    kept = {name for name, parameter in task.model.named_parameters() if parameter.grad is not None}
+    assert kept <= running.trained.keys()
+    assert kept
+
+
+def test_both_wan_recipes_choose_an_average():
+    for make in (video_recipes.paper_v2, video_recipes.wan_1_3b):
+        assert "ema=" in inspect.getsource(make), make.__name__

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from train.tiny_runs import ALONE, stored_tensors
 
 from fourreal.core.errors import InputError
@@ -17,7 +18,7 @@ from fourreal.train.log import read_log
 from fourreal.train.loop import train
 from fourreal.train.recipe import ReconRecipe
 from fourreal.train.recon_recipes import base_recipe, mini_recipe, tiny_recipe
-from fourreal.train.recon_task import ReconTask, _believable, drawn_views, shown_views, truth_of
+from fourreal.train.recon_task import Passes, ReconTask, _believable, drawn_views, shown_views, truth_of
 from fourreal.train.settings import RunSettings
 
 
@@ -104,7 +105,7 @@ def test_perfect_depth_renders_the_other_views():
         depth=torch.where(truth.valid, truth.depth, 50.0)[None],
         gaussians=torch.zeros_like(prediction.gaussians),  # colours and footprints of the pixels themselves
     )
-    rendered, true = task._rendered(sample, frames, perfect, 0, rescale=False, views=range(3))
+    rendered, true = task._rendered(sample, Passes(frames, perfect), 0, rescale=False, views=range(3))
     assert cameras.batch_shape == (3,)
     # Every render is most like the true picture of its own view, the one not shown included.
     distances = (rendered[:, None] - true[None]).square().mean((2, 3, 4, 5))
@@ -127,8 +128,8 @@ def test_rendering_fewer_views_renders_those_views():
     sample = mixture.render([mixture.draft(0, 0)])[0]
     frames = sample.grid.frames[None, shown_views(3, 2)]
     prediction = task.model(frames)
-    everything, true = task._rendered(sample, frames, prediction, 0, rescale=False, views=range(3))
-    some, true_some = task._rendered(sample, frames, prediction, 0, rescale=False, views=[0, 2])
+    everything, true = task._rendered(sample, Passes(frames, prediction), 0, rescale=False, views=range(3))
+    some, true_some = task._rendered(sample, Passes(frames, prediction), 0, rescale=False, views=[0, 2])
     assert torch.allclose(some, everything[[0, 2]], atol=1e-6)
     assert torch.equal(true_some, true[[0, 2]])
 
@@ -165,6 +166,15 @@ def test_the_shipped_size_keeps_to_its_budget():
             assert sum(p.numel() for p in ReconModel(recipe.model).parameters()) <= most
 
 
-def test_a_missing_base_is_told(tmp_path):
-    with pytest.raises(InputError, match="--base FILE"):
-        ReconTask(replace(tiny_recipe(), base="vggt-1b"), ALONE.device)
+def test_the_base_is_found_where_reconstruct_finds_it(tmp_path, monkeypatch):
+    recipe = replace(tiny_recipe(), base="vggt-1b")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: None)
+    with pytest.raises(InputError, match=r"'tiny' starts from the released VGGT-1B: .*hf download.*--base FILE"):
+        ReconTask(recipe, ALONE.device)
+    cached = tmp_path / "model.safetensors"
+    save_file({"something": torch.zeros(1)}, cached)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: str(cached))
+    with pytest.raises(InputError, match=f"{cached} is not a checkpoint of this network"):
+        ReconTask(recipe, ALONE.device)
+    with pytest.raises(InputError, match="no model 'nowhere'"):
+        ReconTask(replace(recipe, base="nowhere"), ALONE.device)

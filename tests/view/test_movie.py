@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -87,7 +88,12 @@ def test_a_full_orbit_keeps_its_distance_and_looks_at_the_focus(moved):
     """In a z-up world and in one whose first camera is the world (y down) alike."""
     scene = moving_ball(5)
     cameras = scene.cameras.moved(scene.cameras.world_to_cam[0]) if moved else scene.cameras
-    plan = plan_movie(scene, "orbit", cameras=cameras, options=MovieOptions(fps=10, camera_seconds=2, span_deg=360))
+    plan = plan_movie(
+        scene,
+        "orbit",
+        cameras=cameras,
+        options=MovieOptions(fps=10, camera_seconds=2, span_deg=360, size=cameras.image_size),
+    )
     focus = focus_point(cameras)
     offsets = plan.cameras.centers - focus
     torch.testing.assert_close(offsets.norm(dim=-1), torch.full((20,), 4.0), atol=1e-3, rtol=0)
@@ -156,7 +162,7 @@ def test_the_file_shows_what_the_plan_says(tmp_path):
 
 def test_the_ball_is_where_its_centre_projects(tmp_path):
     scene = moving_ball(4)
-    plan = plan_movie(scene, "play", options=MovieOptions(fps=4, view=2))
+    plan = plan_movie(scene, "play", options=MovieOptions(fps=4, view=2, size=scene.cameras.image_size))
     write_movie(tmp_path / "m.mp4", scene, plan)
     frames = read_clip(tmp_path / "m.mp4").frames
     pixels, _ = scene.cameras[2].project(ball_centers(4))
@@ -198,6 +204,18 @@ def test_odd_sizes_and_backgrounds(tmp_path):
     assert frames[0, 2, 0, 0] > 0.9 > 0.2 > frames[0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(("given", "made"), [((64, 64), (512, 512)), ((36, 64), (288, 512)), ((720, 406), (720, 406))])
+def test_a_movie_is_at_least_512_pixels_long_unless_told_otherwise(given, made):
+    scene = replace(moving_ball(2), cameras=moving_ball(2).cameras.resized(given))
+    assert plan_movie(scene, "play").cameras.image_size == made
+    assert plan_movie(scene, "play", options=MovieOptions(size=(32, 32))).cameras.image_size == (32, 32)
+
+
+def test_a_grid_s_own_frames_are_enlarged_alike(tmp_path):
+    write_grid_movie(tmp_path / "m.mp4", colored_grid(2, 2), "play")
+    assert max(read_clip(tmp_path / "m.mp4").frames.shape[-2:]) == 512
+
+
 def test_a_failing_render_leaves_nothing(tmp_path):
     scene = moving_ball(3, 100)
 
@@ -217,7 +235,9 @@ def test_a_failing_render_leaves_nothing(tmp_path):
 
 def test_bullet_time_over_a_grid_is_exactly_these_cells(tmp_path):
     grid = colored_grid(3, 4)
-    cells = write_grid_movie(tmp_path / "m.mp4", grid, "bullet", options=MovieOptions(stop_frame=2))
+    cells = write_grid_movie(
+        tmp_path / "m.mp4", grid, "bullet", options=MovieOptions(stop_frame=2, size=grid.image_size)
+    )
     assert cells == [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (1, 2), (0, 2), (0, 3)]
     clip = read_clip(tmp_path / "m.mp4")
     expected = torch.stack([grid.frames[cell] for cell in cells])

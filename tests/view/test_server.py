@@ -19,12 +19,12 @@ from fourreal.core.errors import InputError
 from fourreal.core.gaussians import GaussianSequence
 from fourreal.core.grid import VideoGrid
 from fourreal.core.media import to_uint8
+from fourreal.splat.smoothing import smooth
 from fourreal.view.contact_sheet import hatch
 from fourreal.view.layers import GridWall, SplatLayer, cell_picture
 from fourreal.view.panels import PANEL_PX
 from fourreal.view.server import Viewer, serve
 from fourreal.view.settings import ViewerOptions
-from fourreal.view.smoothing import smooth
 from fourreal.view.thin import thin
 from fourreal.view.viewer_frame import ViewerFrame, to_viewer_frame
 

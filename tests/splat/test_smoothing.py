@@ -6,13 +6,13 @@ import itertools
 
 import pytest
 import torch
-from view_scenes import moving_ball, rig
+from view.view_scenes import moving_ball, rig
 
 from fourreal.core.camera_paths import look_at
 from fourreal.core.cameras import Cameras, intrinsics_from_fov
 from fourreal.core.gaussians import Gaussians
 from fourreal.splat.rasterize import rasterize
-from fourreal.view.smoothing import pixel_footprints, smooth
+from fourreal.splat.smoothing import pixel_footprints, smooth
 
 
 def one_camera(size: tuple[int, int] = (32, 32)) -> Cameras:
