@@ -54,12 +54,12 @@ def pack(session_folder: Path, progress: Progress) -> None:
 
 
 def zip_folder(folder: Path, target: Path) -> None:
-    """All files of a folder under its name, atomically."""
+    """All files of a folder but the hidden ones, under its name, atomically."""
     with (
         atomic_file(target) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive,
     ):
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for file in sorted(path for path in folder.rglob("[!.]*") if path.is_file()):
             archive.write(file, f"{target.stem}/{file.relative_to(folder).as_posix()}")
 
 

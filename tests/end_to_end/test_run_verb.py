@@ -109,7 +109,7 @@ def test_sound_without_a_picture_is_refused(
     assert "holds no video stream" in refused(capsys, "--fixed", tmp_path / "song.wav", *out)
     assert "give --fixed, --freeze" in refused(capsys, *out)
     assert "--sample brings its own clips" in refused(capsys, "--sample", "--fixed", tmp_path / "song.wav", *out)
-    assert "reads no text, so a prompt alone" in refused(capsys, "--prompt", "a fox", *out)
+    assert "give a base that can: --base" in refused(capsys, "--prompt", "a fox", *out)
 
 
 def test_missing_weights_say_how_to_get_some(
