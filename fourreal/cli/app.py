@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tyro.conf import OmitArgPrefixes
 
 from fourreal.app.settings import AppSettings
+from fourreal.cli.termination import terminated_as_interrupted
 from fourreal.core.errors import InputError
 
 
@@ -41,4 +42,5 @@ class App:
         for name in self.settings.model:
             find_model_folder(name)
         find_weights(self.settings.recon)
-        serve(self.settings)
+        with terminated_as_interrupted():
+            serve(self.settings)

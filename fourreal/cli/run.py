@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes
 
+from fourreal.cli.termination import terminated_as_interrupted
 from fourreal.job.request import JobRequest, StageName
 
 
@@ -48,7 +46,7 @@ class Run:
 
         set_quiet(self.quiet)
         try:
-            with _terminated_as_interrupted():
+            with terminated_as_interrupted():
                 report = run_job(self.request, self.out, watcher=Terminal(), redo=self.redo, until=self.until)
         except KeyboardInterrupt:
             # --redo was asked for once: going on must not discard that stage again.
@@ -61,17 +59,3 @@ class Run:
             raise SystemExit(130) from None
         if not self.quiet:
             print_summary(report)
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: nothing half-written, and a sentence on how to go on."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
