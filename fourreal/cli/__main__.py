@@ -56,6 +56,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Measure a model, or a baseline, by one of the papers' tables or by held-out worlds.",
     ),
     "export": ("export", "Export", "Write a scene or its cameras in another program's format."),
+    "doctor": ("doctor", "Doctor", "Say which optional packages are installed, and what needs those that are not."),
     "info": ("info", "Info", "Describe a scene, a grid or a clip, or this machine."),
 }
 

@@ -86,6 +86,7 @@ class Evaluate:
 
     def run(self) -> None:
         from fourreal.core.devices import resolve_device
+        from fourreal.core.extras import require_modules
         from fourreal.core.folder_lock import locked
         from fourreal.core.progress import progress_bar
         from fourreal.eval.protocols.evaluate import evaluate
@@ -93,6 +94,7 @@ class Evaluate:
         from fourreal.eval.protocols.report import write_report
 
         resolve_device(self.sampling.device)
+        require_modules({"matplotlib": ("train", "the plots of an evaluation")})
         with locked(self.out), printed_notes(all_warnings=True):
             models = self._models()
             protocol = make_protocol(self.protocol, self._data(models), models, self._extent(models))

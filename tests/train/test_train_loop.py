@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 from dataclasses import replace
@@ -17,7 +18,7 @@ from fourreal.core.grid import VideoGrid
 from fourreal.core.progress import silent
 from fourreal.data.mixture import draw_references
 from fourreal.data.shards import write_shards
-from fourreal.train import run_folder, video_recipes
+from fourreal.train import video_recipes
 from fourreal.train.checkpoint import latest_checkpoint
 from fourreal.train.dataloader import feed, own_indices
 from fourreal.train.log import RunLog, plot_log, read_log
@@ -286,11 +287,11 @@ def test_text_and_references_are_left_out_separately():
 
 
 def test_a_missing_package_is_told_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else name)
     with pytest.raises(InputError, match=r"plots of a run need matplotlib; .*fourreal\[train\]"):
         run(tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    monkeypatch.setattr(run_folder.importlib.util, "find_spec", lambda name: None if name == "gsplat" else name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gsplat" else name)
     check_extras(tiny_recipe(), torch.device("cpu"))
     with pytest.raises(InputError, match=r"fourreal\[cuda\]"):
         check_extras(tiny_recipe(), torch.device("cuda"))
