@@ -162,38 +162,21 @@ def _stages(
     moving = _mixture(4, size, MIXED, fps=4.0, antialias=antialias)
     halved = {"lr": optimiser.lr / 2, "muon_lr": optimiser.muon_lr / 2}
     later = replace(optimiser, warmup=min(optimiser.warmup, 20), **halved)
-    batch_of_moving = max(2, batch // 4)
+    geometry = ReconStage(
+        name="geometry",
+        steps=steps[0],
+        batch=batch,
+        input_views=4,
+        trains=("",),
+        losses=GEOMETRY,
+        mixture=still,
+        optimiser=optimiser,
+    )
+    rendered = replace(geometry, losses=EVERYTHING, optimiser=later)
     return (
-        ReconStage(
-            name="geometry",
-            steps=steps[0],
-            batch=batch,
-            input_views=4,
-            trains=("",),
-            losses=GEOMETRY,
-            mixture=still,
-            optimiser=optimiser,
-        ),
-        ReconStage(
-            name="gaussians",
-            steps=steps[1],
-            batch=batch,
-            input_views=4,
-            trains=("",),
-            losses=EVERYTHING,
-            mixture=replace(still, curriculum_steps=0),
-            optimiser=later,
-        ),
-        ReconStage(
-            name="dynamic",
-            steps=steps[2],
-            batch=batch_of_moving,
-            input_views=4,
-            trains=("",),
-            losses=EVERYTHING,
-            mixture=moving,
-            optimiser=later,
-        ),
+        geometry,
+        replace(rendered, name="gaussians", steps=steps[1], mixture=replace(still, curriculum_steps=0)),
+        replace(rendered, name="dynamic", steps=steps[2], batch=max(2, batch // 4), mixture=moving),
     )
 
 
